@@ -1,0 +1,339 @@
+//! Requests to platforms: one shared client, timeouts on everything, bounded replies, and the rule that a request
+//! says what it does before it is sent.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::error::Error as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reqwest::header::HeaderMap;
+use reqwest::{Client, Method, RequestBuilder, StatusCode, redirect};
+use secrecy::ExposeSecret;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use crate::account::Credentials;
+use crate::outcome::{Failure, Published, Reason, Scope};
+use crate::post::ClaimedPost;
+
+/// A reply is read up to this many bytes; no platform's answer to these flows comes near it.
+const REPLY_LIMIT: usize = 1 << 20;
+/// How much of a reply goes into an error message, in characters.
+const EXCERPT_LIMIT: usize = 300;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a request does at the platform. It decides what a fault means: whether the request may be sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Changes nothing.
+    Reads,
+    /// Changes something nobody sees (an upload, a container).
+    Prepares,
+    /// Makes the post visible. A fault after it was sent leaves the post unconfirmed.
+    Publishes,
+}
+
+/// How long requests may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// A request with a small body, reply included.
+    pub request: Duration,
+    /// A request that carries media.
+    pub upload: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            request: Duration::from_secs(60),
+            upload: Duration::from_secs(600),
+        }
+    }
+}
+
+/// The HTTP client, made when it is first needed: a run with nothing due pays nothing for it.
+#[derive(Debug, Default)]
+pub struct Http {
+    client: OnceCell<Client>,
+    /// How long requests may take.
+    pub timeouts: Timeouts,
+}
+
+impl Http {
+    /// A client with these timeouts.
+    pub fn new(timeouts: Timeouts) -> Self {
+        Self {
+            client: OnceCell::new(),
+            timeouts,
+        }
+    }
+
+    fn client(&self) -> &Client {
+        self.client.get_or_init(|| {
+            client_builder()
+                .build()
+                .expect("a client with bundled roots and fixed settings can be built")
+        })
+    }
+}
+
+/// The settings that every client of ours shares: bundled roots (a bare container has none), no redirects, no retries.
+pub fn client_builder() -> reqwest::ClientBuilder {
+    let roots = rustls::RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    let tls = rustls::ClientConfig::builder_with_provider(Arc::new(
+        rustls::crypto::ring::default_provider(),
+    ))
+    .with_safe_default_protocol_versions()
+    .expect("ring supports the default protocol versions")
+    .with_root_certificates(roots)
+    .with_no_client_auth();
+    Client::builder()
+        .tls_backend_preconfigured(tls)
+        .user_agent(concat!("publisher/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_TIMEOUT)
+        .redirect(redirect::Policy::none())
+        .retry(reqwest::retry::never())
+}
+
+/// One post's dealings with its platform during one step.
+pub struct Session<'a> {
+    /// The post.
+    pub post: &'a ClaimedPost,
+    /// What opens the account.
+    pub credentials: &'a Credentials,
+    /// The client.
+    pub http: &'a Http,
+    /// Scheme, host and perhaps a path prefix, without a trailing slash.
+    pub base: &'a str,
+    /// The API version from the configuration, where it gives one.
+    pub version: Option<&'a str>,
+    /// No publishing request is sent after this instant.
+    pub lease_ends: Instant,
+    /// What is known of the post should this step not come to its end.
+    pub trail: &'a Trail,
+}
+
+/// What a post's steps leave behind even if one panics, or is cut off.
+#[derive(Debug, Default)]
+pub struct Trail {
+    /// A publishing request may have left: from then on the post is never "not started".
+    pub sent: Cell<bool>,
+    /// The platform has accepted it: whatever follows (a permalink, a comment), the post is live.
+    pub live: RefCell<Option<Published>>,
+}
+
+impl Session<'_> {
+    /// A request to a path of the platform's API (starting with `/`), with the account's token as bearer.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.anonymous(method, &format!("{}{path}", self.base))
+            .bearer_auth(self.credentials.access_token.expose_secret())
+    }
+
+    /// A request to any URL without a token.
+    pub fn anonymous(&self, method: Method, url: &str) -> RequestBuilder {
+        self.http
+            .client()
+            .request(method, url)
+            .timeout(self.http.timeouts.request)
+    }
+
+    /// Whether a URL that the platform named is on its own origin, so that it may be given the token.
+    pub fn is_own_origin(&self, url: &str) -> bool {
+        match (Url::parse(url), Url::parse(self.base)) {
+            (Ok(url), Ok(base)) => url.origin() == base.origin(),
+            _ => false,
+        }
+    }
+
+    /// Notes that the platform has accepted the post under this id, before anything else is asked of it.
+    pub fn accepted(&self, id: &str) {
+        let published = Published {
+            id: id.to_owned(),
+            permalink: None,
+            warnings: Vec::new(),
+        };
+        *self.trail.live.borrow_mut() = Some(published);
+    }
+
+    /// Sends a request and reads its reply, whatever its status.
+    ///
+    /// Transport faults become decisions here: what surely was not sent may be tried again; what may have arrived is
+    /// unconfirmed if it publishes.
+    pub async fn send(&self, request: RequestBuilder, effect: Effect) -> Result<Reply, Failure> {
+        if effect == Effect::Publishes {
+            if Instant::now() >= self.lease_ends {
+                let reason = Reason::new(
+                    "lease_ended",
+                    "the claim on this post ended before it was sent",
+                );
+                return Err(Failure::Retry {
+                    after: None,
+                    reason,
+                });
+            }
+            self.trail.sent.set(true);
+        }
+        let mut response = match request.send().await {
+            Ok(response) => response,
+            Err(error) => {
+                let failure = transport(error, effect);
+                if !matches!(failure, Failure::Unconfirmed { .. }) {
+                    self.trail.sent.set(false);
+                }
+                return Err(failure);
+            }
+        };
+        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+        let mut body = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() <= REPLY_LIMIT => {
+                    body.extend_from_slice(&chunk)
+                }
+                Ok(None) => break,
+                // A refusal is a refusal even when the rest of it can't be read.
+                Ok(Some(_)) | Err(_) if status.is_client_error() => break,
+                Ok(Some(_)) => {
+                    let reason = Reason::new(
+                        "bad_reply",
+                        format!("the reply is larger than {REPLY_LIMIT} bytes"),
+                    );
+                    return Err(in_doubt(effect, reason));
+                }
+                Err(error) => return Err(transport(error, effect)),
+            }
+        }
+        Ok(Reply {
+            status,
+            headers,
+            body,
+        })
+    }
+}
+
+/// A platform's answer, read whole (and bounded).
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, at most 1 MiB.
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// The body as JSON, if it is that.
+    pub fn json<T: DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_slice(&self.body).ok()
+    }
+
+    /// A header as text, if it is there and is that.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The body's beginning on one line, for messages.
+    pub fn excerpt(&self) -> String {
+        let head = &self.body[..self.body.len().min(4 * EXCERPT_LIMIT)];
+        one_line(&String::from_utf8_lossy(head), EXCERPT_LIMIT)
+    }
+
+    /// `Retry-After` in seconds. (None of the platforms here sends the date form.)
+    pub fn retry_after(&self) -> Option<Duration> {
+        let seconds: f64 = self.header("retry-after")?.trim().parse().ok()?;
+        Duration::try_from_secs_f64(seconds).ok()
+    }
+}
+
+/// Text on one line without control characters, at most so many characters.
+pub fn one_line(text: &str, limit: usize) -> String {
+    let clean = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut line: String = clean
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(limit)
+        .collect();
+    if clean.chars().count() > limit {
+        line.push('…');
+    }
+    line
+}
+
+/// What an error status means where the platform's own error body says nothing.
+///
+/// Only an explicit refusal proves that a publishing request did nothing: a 4xx, or a 503 that says when to come back.
+pub fn by_status(reply: &Reply, effect: Effect) -> Failure {
+    let status = reply.status;
+    let reason = |class| {
+        Reason::new(class, format!("HTTP {status}: {}", reply.excerpt()))
+            .code(status.as_u16().to_string())
+    };
+    match status.as_u16() {
+        401 => Failure::NeedsLogin {
+            reason: reason("needs_login"),
+        },
+        408 | 409 | 425 => Failure::Retry {
+            after: reply.retry_after(),
+            reason: reason("refused"),
+        },
+        429 => Failure::RateLimited {
+            after: reply.retry_after().unwrap_or(Duration::from_secs(60)),
+            scope: Scope::Account,
+            reason: reason("rate_limited"),
+        },
+        503 if reply.retry_after().is_some() => Failure::Retry {
+            after: reply.retry_after(),
+            reason: reason("unavailable"),
+        },
+        400..=499 => Failure::Rejected {
+            reason: reason("rejected"),
+        },
+        _ => in_doubt(effect, reason("server_error")),
+    }
+}
+
+/// A reply that says yes but can't be understood.
+pub fn unreadable(reply: &Reply, effect: Effect) -> Failure {
+    let message = format!(
+        "HTTP {}, but the reply can't be understood: {}",
+        reply.status,
+        reply.excerpt()
+    );
+    in_doubt(effect, Reason::new("bad_reply", message))
+}
+
+/// A fault that may have come after the platform acted.
+pub fn in_doubt(effect: Effect, reason: Reason) -> Failure {
+    match effect {
+        Effect::Publishes => Failure::Unconfirmed { reason },
+        Effect::Reads | Effect::Prepares => Failure::Retry {
+            after: None,
+            reason,
+        },
+    }
+}
+
+/// What a transport error means. Its text never shows the URL, which may carry a secret.
+fn transport(error: reqwest::Error, effect: Effect) -> Failure {
+    let error = error.without_url();
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        message = format!("{message}: {inner}");
+        source = inner.source();
+    }
+    let message = one_line(&message, EXCERPT_LIMIT);
+    if error.is_connect() || error.is_builder() {
+        return Failure::Retry {
+            after: None,
+            reason: Reason::new("connect", message),
+        };
+    }
+    let class = if error.is_timeout() {
+        "timeout"
+    } else {
+        "connection"
+    };
+    in_doubt(effect, Reason::new(class, message))
+}

@@ -1,0 +1,39 @@
+, picked AS MATERIALIZED (
+    SELECT id, place, action FROM queue WHERE held_by IS NULL ORDER BY place LIMIT ($1::jsonb->>'limit')::bigint
+),
+-- Locks posts alone: locking the joined accounts too would block other runs and foreign-key inserts.
+locked AS MATERIALIZED (
+    SELECT p.id FROM publisher.posts p
+    WHERE p.id = ANY (ARRAY(SELECT id FROM picked))
+      AND (p.status = 'pending' AND p.due_at <= coalesce(($1::jsonb->>'now')::timestamptz, now())
+        OR p.status = 'publishing' AND p.lease_until < coalesce(($1::jsonb->>'now')::timestamptz, now()))
+    FOR NO KEY UPDATE OF p SKIP LOCKED
+),
+claimed AS (
+    UPDATE publisher.posts p
+    SET status = 'publishing',
+        claim = ($1::jsonb->>'claim')::uuid,
+        lease_until = coalesce(($1::jsonb->>'now')::timestamptz, now())
+                      + make_interval(secs => ($1::jsonb->>'lease_seconds')::float8),
+        attempts = p.attempts + CASE WHEN picked.action = 'publish' THEN 1 ELSE 0 END
+    FROM picked
+    WHERE p.id = picked.id AND p.id = ANY (ARRAY(SELECT id FROM locked))
+    RETURNING p.*, picked.place, picked.action
+)
+-- One row comes back in any case: it carries the clock and the schema's version.
+SELECT jsonb_build_object(
+    'now', coalesce(($1::jsonb->>'now')::timestamptz, now()),
+    'schema', (SELECT max(version) FROM publisher.migrations),
+    'post', CASE WHEN c.id IS NOT NULL THEN jsonb_build_object(
+        'id', c.id, 'place', c.place, 'action', c.action, 'kind', c.kind, 'body', c.body, 'link', c.link,
+        'media', c.media, 'options', c.options, 'scheduled_at', c.scheduled_at,
+        'expires_at', least(c.scheduled_at + interval '7 days',
+            coalesce(c.expires_at, c.scheduled_at + make_interval(secs => ($1::jsonb->>'expiry_seconds')::float8))),
+        'attempts', c.attempts, 'max_attempts', c.max_attempts, 'checkpoint', c.checkpoint,
+        'account', jsonb_build_object(
+            'id', a.id, 'owner', a.owner, 'platform', a.platform, 'external_id', a.external_id,
+            'display_name', a.display_name, 'credentials', a.credentials,
+            'token_expires_at', a.token_expires_at, 'settings', a.settings)) END)::text
+FROM (VALUES (1)) always (row)
+LEFT JOIN claimed c ON true
+LEFT JOIN publisher.accounts a ON a.id = c.account_id

@@ -1,0 +1,87 @@
+-- What is due, in the order in which it goes out, and what holds it back. The claim and the dry run both start so.
+-- The one parameter is a JSON object: now (null: the database's clock), schema, expiry_seconds, platforms, owners, ….
+WITH due AS MATERIALIZED (
+    SELECT p.id, p.priority, p.scheduled_at, p.account_id, a.owner, a.platform,
+           CASE WHEN p.status = 'publishing' THEN 'recover'
+                WHEN least(p.scheduled_at + interval '7 days',
+                           coalesce(p.expires_at, p.scheduled_at + make_interval(secs => ($1::jsonb->>'expiry_seconds')::float8)))
+                     <= coalesce(($1::jsonb->>'now')::timestamptz, now()) THEN 'expire'
+                ELSE 'publish' END AS action,
+           width_bucket(extract(epoch FROM coalesce(($1::jsonb->>'now')::timestamptz, now()) - p.scheduled_at),
+                        ARRAY[300.001, 3600.001, 86400.001, 604800.001]) AS class,
+           CASE WHEN a.status <> 'active' THEN 'account:' || a.id || ' is ' || a.status
+                WHEN a.blocked_until > coalesce(($1::jsonb->>'now')::timestamptz, now())
+                THEN 'account:' || a.id || ' is blocked until '
+                     || to_char(a.blocked_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+                     || coalesce(' (' || a.blocked_reason || ')', '') END AS standing
+    FROM (SELECT id, priority, scheduled_at, account_id, expires_at, status FROM publisher.posts
+          WHERE status = 'pending' AND due_at <= coalesce(($1::jsonb->>'now')::timestamptz, now())
+          UNION ALL
+          SELECT id, priority, scheduled_at, account_id, expires_at, status FROM publisher.posts
+          WHERE status = 'publishing' AND lease_until < coalesce(($1::jsonb->>'now')::timestamptz, now())) p
+    JOIN publisher.accounts a ON a.id = p.account_id
+    WHERE (SELECT max(version) FROM publisher.migrations) = ($1::jsonb->>'schema')::bigint
+      AND ($1::jsonb->'platforms' = 'null' OR $1::jsonb->'platforms' ? a.platform)
+      AND ($1::jsonb->'owners' = 'null' OR $1::jsonb->'owners' ? a.owner)
+),
+-- How much each scope may still publish, by its strictest rule.
+rule AS MATERIALIZED (
+    SELECT DISTINCT ON (scope) scope, remaining, scope || ': ' || max || ' per ' || "window" AS rule
+    FROM (
+        SELECT l.scope, l."window", l.max, l.max - (
+            SELECT count(*)
+            FROM publisher.accounts a
+            JOIN publisher.posts p ON p.account_id = a.id AND (
+                    p.status = 'publishing'
+                 OR p.status = 'published' AND p.published_at > s.since
+                 OR p.status = 'unconfirmed' AND p.updated_at > s.since)
+            WHERE l.scope IN ('platform:' || a.platform, 'owner:' || a.owner, 'account:' || a.id)
+        ) AS remaining
+        FROM publisher.limits l,
+             LATERAL (SELECT coalesce(($1::jsonb->>'now')::timestamptz, now())
+                             - CASE l."window" WHEN 'minute' THEN interval '1 minute' WHEN 'hour' THEN interval '1 hour'
+                                               WHEN 'day' THEN interval '24 hours' ELSE interval '30 days' END AS since) s
+        WHERE l.action IN ('publish', '*') AND EXISTS (SELECT FROM due)
+    ) r
+    ORDER BY scope, remaining
+),
+-- A scope that has nothing left takes its posts out first, so that they don't use up the places of others.
+standing AS (
+    SELECT d.id, d.priority, d.scheduled_at, d.account_id, d.owner, d.platform, d.action, d.class,
+           CASE WHEN d.action = 'publish' THEN coalesce(d.standing,
+                CASE WHEN ra.remaining <= 0 THEN ra.rule WHEN ro.remaining <= 0 THEN ro.rule
+                     WHEN rp.remaining <= 0 THEN rp.rule END) END AS held,
+           ra.remaining AS account_left, ra.rule AS account_rule,
+           ro.remaining AS owner_left, ro.rule AS owner_rule,
+           rp.remaining AS platform_left, rp.rule AS platform_rule
+    FROM due d
+    LEFT JOIN rule ra ON ra.scope = 'account:' || d.account_id
+    LEFT JOIN rule ro ON ro.scope = 'owner:' || d.owner
+    LEFT JOIN rule rp ON rp.scope = 'platform:' || d.platform
+),
+turns AS (
+    SELECT s.*, row_number() OVER (PARTITION BY priority, class, owner, held IS NULL ORDER BY scheduled_at, id) AS turn
+    FROM standing s
+),
+places AS (
+    SELECT t.*, row_number() OVER (ORDER BY priority DESC, class, turn, scheduled_at, id) AS place FROM turns t
+),
+-- Then each scope admits as many as it has left, in that order: the account, then the owner, then the platform.
+by_account AS (
+    SELECT p.*, CASE WHEN held IS NULL AND action = 'publish' AND account_left <
+        row_number() OVER (PARTITION BY account_id, held IS NULL AND action = 'publish' ORDER BY place)
+        THEN account_rule ELSE held END AS held_1
+    FROM places p
+),
+by_owner AS (
+    SELECT a.*, CASE WHEN held_1 IS NULL AND action = 'publish' AND owner_left <
+        row_number() OVER (PARTITION BY owner, held_1 IS NULL AND action = 'publish' ORDER BY place)
+        THEN owner_rule ELSE held_1 END AS held_2
+    FROM by_account a
+),
+queue AS MATERIALIZED (
+    SELECT id, place, action, CASE WHEN held_2 IS NULL AND action = 'publish' AND platform_left <
+        row_number() OVER (PARTITION BY platform, held_2 IS NULL AND action = 'publish' ORDER BY place)
+        THEN platform_rule ELSE held_2 END AS held_by
+    FROM by_owner
+)

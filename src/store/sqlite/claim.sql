@@ -1,0 +1,31 @@
+-- Inside BEGIN IMMEDIATE, so that no other run comes between the choice and the claim.
+, picked AS MATERIALIZED (
+    SELECT id, place, action FROM queue WHERE held_by IS NULL ORDER BY place LIMIT ?1->>'limit'
+)
+UPDATE posts
+SET status = 'publishing',
+    claim = ?1->>'claim',
+    lease_until = strftime('%Y-%m-%dT%H:%M:%fZ', (SELECT now FROM clock), (?1->>'lease_seconds') || ' seconds'),
+    attempts = attempts + (picked.action = 'publish'),
+    updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+FROM picked
+WHERE picked.id = posts.id
+-- RETURNING sees the row and the WITH, but not `picked.place` of this row, and looking it up would cost a scan a row:
+-- one row brings the places of all.
+RETURNING json_object(
+    'places', CASE WHEN posts.id = (SELECT id FROM picked LIMIT 1)
+                   THEN (SELECT json_group_object(id, json_array(place, action)) FROM picked) END,
+    'now', (SELECT now FROM clock),
+    'schema', ?1->'schema',
+    'post', json_object(
+        'id', posts.id, 'kind', posts.kind, 'body', posts.body, 'link', posts.link,
+        'media', json(posts.media), 'options', json(posts.options), 'scheduled_at', posts.scheduled_at,
+        'expires_at', min(strftime('%Y-%m-%dT%H:%M:%fZ', posts.scheduled_at, '7 days'),
+            coalesce(posts.expires_at,
+                     strftime('%Y-%m-%dT%H:%M:%fZ', posts.scheduled_at, (?1->>'expiry_seconds') || ' seconds'))),
+        'attempts', posts.attempts, 'max_attempts', posts.max_attempts, 'checkpoint', json(posts.checkpoint),
+        'account', (SELECT json_object(
+            'id', a.id, 'owner', a.owner, 'platform', a.platform, 'external_id', a.external_id,
+            'display_name', a.display_name, 'credentials', a.credentials,
+            'token_expires_at', a.token_expires_at, 'settings', json(a.settings))
+            FROM accounts a WHERE a.id = posts.account_id)))

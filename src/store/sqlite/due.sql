@@ -1,0 +1,92 @@
+-- What is due, in the order in which it goes out, and what holds it back. The claim and the dry run both start so.
+-- The one parameter is a JSON object: now (null: the clock), schema, expiry_seconds, platforms, owners, ….
+WITH clock AS MATERIALIZED (
+    SELECT coalesce(?1->>'now', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) AS now
+),
+due AS MATERIALIZED (
+    SELECT p.id, p.priority, p.scheduled_at, p.account_id, a.owner, a.platform,
+           CASE WHEN p.status = 'publishing' THEN 'recover'
+                WHEN min(strftime('%Y-%m-%dT%H:%M:%fZ', p.scheduled_at, '7 days'),
+                         coalesce(p.expires_at,
+                                  strftime('%Y-%m-%dT%H:%M:%fZ', p.scheduled_at, (?1->>'expiry_seconds') || ' seconds')))
+                     <= clock.now THEN 'expire'
+                ELSE 'publish' END AS action,
+           (p.scheduled_at < strftime('%Y-%m-%dT%H:%M:%fZ', clock.now, '-5 minutes'))
+           + (p.scheduled_at < strftime('%Y-%m-%dT%H:%M:%fZ', clock.now, '-1 hour'))
+           + (p.scheduled_at < strftime('%Y-%m-%dT%H:%M:%fZ', clock.now, '-24 hours'))
+           + (p.scheduled_at < strftime('%Y-%m-%dT%H:%M:%fZ', clock.now, '-7 days')) AS class,
+           CASE WHEN a.status <> 'active' THEN 'account:' || a.id || ' is ' || a.status
+                WHEN a.blocked_until > clock.now
+                THEN 'account:' || a.id || ' is blocked until ' || strftime('%Y-%m-%dT%H:%M:%SZ', a.blocked_until)
+                     || coalesce(' (' || a.blocked_reason || ')', '') END AS standing
+    FROM (SELECT id, priority, scheduled_at, account_id, expires_at, status FROM posts
+          WHERE status = 'pending' AND due_at <= (SELECT now FROM clock)
+          UNION ALL
+          SELECT id, priority, scheduled_at, account_id, expires_at, status FROM posts
+          WHERE status = 'publishing' AND lease_until < (SELECT now FROM clock)) p
+    JOIN accounts a ON a.id = p.account_id, clock
+    WHERE (?1->>'platforms' IS NULL OR a.platform IN (SELECT value FROM json_each(?1, '$.platforms')))
+      AND (?1->>'owners' IS NULL OR a.owner IN (SELECT value FROM json_each(?1, '$.owners')))
+),
+-- How much each scope may still publish, by its strictest rule (the other columns are those of the least `remaining`).
+rule AS MATERIALIZED (
+    SELECT scope, min(remaining) AS remaining, scope || ': ' || max || ' per ' || "window" AS rule
+    FROM (
+        SELECT l.scope, l."window", l.max, l.max - (
+            SELECT count(*)
+            FROM accounts a
+            JOIN posts p ON p.account_id = a.id AND (
+                    p.status = 'publishing'
+                 OR p.status = 'published' AND p.published_at > l.since
+                 OR p.status = 'unconfirmed' AND p.updated_at > l.since)
+            WHERE l.scope IN ('platform:' || a.platform, 'owner:' || a.owner, 'account:' || a.id)
+        ) AS remaining
+        FROM (SELECT scope, "window", max,
+                     strftime('%Y-%m-%dT%H:%M:%fZ', clock.now,
+                              CASE "window" WHEN 'minute' THEN '-1 minute' WHEN 'hour' THEN '-1 hour'
+                                            WHEN 'day' THEN '-24 hours' ELSE '-30 days' END) AS since
+              FROM limits, clock
+              WHERE action IN ('publish', '*') AND EXISTS (SELECT 1 FROM due)) l
+    )
+    GROUP BY scope
+),
+-- A scope that has nothing left takes its posts out first, so that they don't use up the places of others.
+standing AS (
+    SELECT d.id, d.priority, d.scheduled_at, d.account_id, d.owner, d.platform, d.action, d.class,
+           CASE WHEN d.action = 'publish' THEN coalesce(d.standing,
+                CASE WHEN ra.remaining <= 0 THEN ra.rule WHEN ro.remaining <= 0 THEN ro.rule
+                     WHEN rp.remaining <= 0 THEN rp.rule END) END AS held,
+           ra.remaining AS account_left, ra.rule AS account_rule,
+           ro.remaining AS owner_left, ro.rule AS owner_rule,
+           rp.remaining AS platform_left, rp.rule AS platform_rule
+    FROM due d
+    LEFT JOIN rule ra ON ra.scope = 'account:' || d.account_id
+    LEFT JOIN rule ro ON ro.scope = 'owner:' || d.owner
+    LEFT JOIN rule rp ON rp.scope = 'platform:' || d.platform
+),
+turns AS (
+    SELECT s.*, row_number() OVER (PARTITION BY priority, class, owner, held IS NULL ORDER BY scheduled_at, id) AS turn
+    FROM standing s
+),
+places AS (
+    SELECT t.*, row_number() OVER (ORDER BY priority DESC, class, turn, scheduled_at, id) AS place FROM turns t
+),
+-- Then each scope admits as many as it has left, in that order: the account, then the owner, then the platform.
+by_account AS (
+    SELECT p.*, CASE WHEN held IS NULL AND action = 'publish' AND account_left <
+        row_number() OVER (PARTITION BY account_id, held IS NULL AND action = 'publish' ORDER BY place)
+        THEN account_rule ELSE held END AS held_1
+    FROM places p
+),
+by_owner AS (
+    SELECT a.*, CASE WHEN held_1 IS NULL AND action = 'publish' AND owner_left <
+        row_number() OVER (PARTITION BY owner, held_1 IS NULL AND action = 'publish' ORDER BY place)
+        THEN owner_rule ELSE held_1 END AS held_2
+    FROM by_account a
+),
+queue AS MATERIALIZED (
+    SELECT id, place, action, CASE WHEN held_2 IS NULL AND action = 'publish' AND platform_left <
+        row_number() OVER (PARTITION BY platform, held_2 IS NULL AND action = 'publish' ORDER BY place)
+        THEN platform_rule ELSE held_2 END AS held_by
+    FROM by_owner
+)
