@@ -161,4 +161,3 @@ BEGIN
     UPDATE accounts SET updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE id = NEW.id;
 END;
 
-PRAGMA user_version = 1;

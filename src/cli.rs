@@ -1,0 +1,4 @@
+//! Flags and environment. One file per command in `cli/`.
+
+pub mod accounts;
+pub mod posts;

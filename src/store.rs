@@ -1,0 +1,456 @@
+//! The database: one store, two back ends.
+//!
+//! Every statement takes one parameter, a JSON object, and returns rows of one text column (JSON or an id). So the
+//! Rust is the same for both back ends and only the SQL differs: `store/postgres/*.sql` and `store/sqlite/*.sql` hold
+//! the same names, and `diff -r` is the review. Everything runs in explicit transactions with unnamed statements,
+//! which is what poolers in transaction mode need.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use thiserror::Error;
+use uuid::Uuid;
+
+use crate::post::{Action, ClaimedPost, PostId};
+
+pub mod migrate;
+mod postgres;
+mod sqlite;
+
+/// Where the database is.
+#[derive(Clone, Debug)]
+pub enum Database {
+    /// A PostgreSQL URL. It holds a password: never shown.
+    Postgres(PostgresUrl),
+    /// A file.
+    Sqlite(PathBuf),
+}
+
+/// A `postgres://` URL whose `Debug` and `Display` show no password.
+#[derive(Clone)]
+pub struct PostgresUrl(String);
+
+impl std::fmt::Debug for PostgresUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let shown = url::Url::parse(&self.0).ok().and_then(|url| {
+            let host = url.host_str()?.to_owned();
+            let port = url
+                .port()
+                .map(|port| format!(":{port}"))
+                .unwrap_or_default();
+            Some(format!("postgres://{host}{port}{}", url.path()))
+        });
+        f.write_str(&shown.unwrap_or_else(|| "postgres://…".to_owned()))
+    }
+}
+
+impl std::fmt::Display for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Postgres(url) => write!(f, "{url:?}"),
+            Self::Sqlite(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+impl std::str::FromStr for Database {
+    type Err = String;
+
+    fn from_str(url: &str) -> Result<Self, String> {
+        let Some((scheme, rest)) = url.split_once(':') else {
+            return Err(
+                "it has no scheme; use postgres://USER:PASSWORD@HOST/DATABASE or sqlite:PATH"
+                    .to_owned(),
+            );
+        };
+        match scheme {
+            "postgres" | "postgresql" => {
+                postgres::check_url(url)?;
+                Ok(Self::Postgres(PostgresUrl(url.to_owned())))
+            }
+            "sqlite" => {
+                let path = rest.strip_prefix("//").unwrap_or(rest);
+                let path = path.split('?').next().unwrap_or_default();
+                if path.is_empty() || path == ":memory:" {
+                    return Err("an SQLite database needs a file: sqlite:PATH".to_owned());
+                }
+                Ok(Self::Sqlite(PathBuf::from(path)))
+            }
+            _ => Err(format!(
+                "`{scheme}` is not a database this program knows; use postgres://USER:PASSWORD@HOST/DATABASE or sqlite:PATH"
+            )),
+        }
+    }
+}
+
+/// Why the database did not do as asked, as a decision.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// Not reached, read-only, too busy: the same may work later.
+    #[error("{0}")]
+    Unavailable(String),
+    /// A person must change something first: the URL, the rights, the schema.
+    #[error("{0}")]
+    Configuration(String),
+    /// It refused what was written, perhaps because of one row.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// One statement in both dialects.
+struct Sql {
+    name: &'static str,
+    postgres: &'static str,
+    sqlite: &'static str,
+}
+
+/// Declares a statement from the files of that name in both folders, one after the other.
+macro_rules! sql {
+    ($name:literal, $($file:literal),+) => {
+        Sql {
+            name: $name,
+            postgres: concat!($(include_str!(concat!("store/postgres/", $file, ".sql"))),+),
+            sqlite: concat!($(include_str!(concat!("store/sqlite/", $file, ".sql"))),+),
+        }
+    };
+}
+
+static CLAIM: Sql = sql!("claim", "due", "claim");
+static PREVIEW: Sql = sql!("preview", "due", "preview");
+static RUN: Sql = sql!("run", "run");
+static PUBLISHED: Sql = sql!("published", "published");
+static SETTLED: Sql = sql!("settled", "settled");
+static STANDING: Sql = sql!("standing", "standing");
+static ACCOUNTS_ADD: Sql = sql!("accounts_add", "accounts_add");
+static ACCOUNTS_LIST: Sql = sql!("accounts_list", "accounts_list");
+static POSTS_ADD: Sql = sql!("posts_add", "posts_add");
+static POSTS_LIST: Sql = sql!("posts_list", "posts_list");
+
+/// A statement and its parameter.
+struct Call {
+    sql: &'static Sql,
+    argument: String,
+}
+
+impl Call {
+    fn new(sql: &'static Sql, argument: &Value) -> Self {
+        Self {
+            sql,
+            argument: argument.to_string(),
+        }
+    }
+}
+
+/// Whether a transaction writes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Reads,
+    Writes,
+}
+
+/// What a claim is asked for.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The run.
+    pub run: Uuid,
+    /// Instead of the database's clock (tests, `--now`).
+    pub now: Option<DateTime<Utc>>,
+    /// At most so many posts.
+    pub limit: u32,
+    /// The default window after which a post is dropped; at most seven days count.
+    pub expiry: Duration,
+    /// How long the claim holds.
+    pub lease: Duration,
+    /// Only these platforms, if any are named.
+    pub platforms: Vec<String>,
+    /// Only these owners, if any are named.
+    pub owners: Vec<String>,
+}
+
+impl Request {
+    fn argument(&self) -> Value {
+        let unless_empty = |names: &[String]| {
+            if names.is_empty() {
+                Value::Null
+            } else {
+                json!(names)
+            }
+        };
+        json!({
+            "claim": self.run,
+            "now": self.now.map(instant),
+            "schema": migrate::version(),
+            "limit": self.limit,
+            "expiry_seconds": self.expiry.as_secs_f64(),
+            "lease_seconds": self.lease.as_secs_f64(),
+            "platforms": unless_empty(&self.platforms),
+            "owners": unless_empty(&self.owners),
+        })
+    }
+}
+
+/// What a claim brought.
+#[derive(Debug)]
+pub struct Claim {
+    /// The database's clock at that moment; `None` if it brought nothing and the database did not say.
+    pub now: Option<DateTime<Utc>>,
+    /// The posts, in the order in which they go out.
+    pub posts: Vec<ClaimedPost>,
+}
+
+/// What a run now would do.
+#[derive(Debug)]
+pub struct Preview {
+    /// The database's clock at that moment.
+    pub now: Option<DateTime<Utc>>,
+    /// Every due post in order, and what holds it back.
+    pub posts: Vec<(ClaimedPost, Option<String>)>,
+}
+
+#[derive(Deserialize)]
+struct DueRow {
+    now: DateTime<Utc>,
+    schema: Option<i64>,
+    post: Option<ClaimedPost>,
+    #[serde(default)]
+    held_by: Option<String>,
+    #[serde(default)]
+    places: Option<std::collections::HashMap<PostId, (i64, Action)>>,
+}
+
+/// What a commit writes; see `commit.rs`.
+#[derive(Clone, Debug)]
+pub struct Outcomes {
+    /// The run's own row.
+    pub run: Value,
+    /// Rows of `published.sql`, by id.
+    pub published: Vec<Value>,
+    /// Rows of `settled.sql`, by id.
+    pub settled: Vec<Value>,
+    /// What the outcomes say about accounts.
+    pub accounts: Vec<Value>,
+}
+
+/// What a commit did.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Committed {
+    /// These posts were updated; those that are missing were no longer ours.
+    Now(Vec<PostId>),
+    /// An earlier try of this commit went through, although its answer was lost.
+    Before,
+}
+
+/// An open database.
+#[derive(Debug)]
+pub struct Store {
+    backend: Backend,
+    statements: u32,
+}
+
+#[derive(Debug)]
+enum Backend {
+    Postgres(postgres::Postgres),
+    Sqlite(sqlite::Sqlite),
+}
+
+impl Store {
+    /// Opens the database. On PostgreSQL this connects and no more; an SQLite file must exist and have this version's
+    /// schema.
+    pub async fn open(database: &Database) -> Result<Self, StoreError> {
+        let backend = match database {
+            Database::Postgres(url) => Backend::Postgres(postgres::Postgres::connect(url).await?),
+            Database::Sqlite(path) => {
+                let mut sqlite = sqlite::Sqlite::open(path, false).await?;
+                migrate::compare(sqlite.version().await?, &database.to_string())?;
+                Backend::Sqlite(sqlite)
+            }
+        };
+        Ok(Self {
+            backend,
+            statements: 0,
+        })
+    }
+
+    /// How many statements ran, transaction control apart.
+    pub fn statements(&self) -> u32 {
+        self.statements
+    }
+
+    /// Claims what is due: one statement, which also checks the schema.
+    pub async fn claim(&mut self, request: &Request) -> Result<Claim, StoreError> {
+        let rows = self.due(&CLAIM, Access::Writes, request).await?;
+        let now = rows.first().map(|row| row.now);
+        let places = rows
+            .iter()
+            .find_map(|row| row.places.clone())
+            .unwrap_or_default();
+        let mut posts: Vec<ClaimedPost> = rows.into_iter().filter_map(|row| row.post).collect();
+        for post in &mut posts {
+            if let Some(&(place, action)) = places.get(&post.id) {
+                (post.place, post.action) = (place, action);
+            }
+        }
+        // RETURNING promises no order.
+        posts.sort_unstable_by_key(|post| post.place);
+        Ok(Claim { now, posts })
+    }
+
+    /// What a claim would find, without claiming it: reads only.
+    pub async fn preview(&mut self, request: &Request) -> Result<Preview, StoreError> {
+        let rows = self.due(&PREVIEW, Access::Reads, request).await?;
+        let now = rows.first().map(|row| row.now);
+        let posts = rows
+            .into_iter()
+            .filter_map(|row| Some((row.post?, row.held_by)))
+            .collect();
+        Ok(Preview { now, posts })
+    }
+
+    async fn due(
+        &mut self,
+        sql: &'static Sql,
+        access: Access,
+        request: &Request,
+    ) -> Result<Vec<DueRow>, StoreError> {
+        let rows: Vec<DueRow> = self.query(sql, access, &request.argument()).await?;
+        if let Some(row) = rows.first() {
+            migrate::compare(row.schema.unwrap_or_default(), "the database")?;
+        }
+        Ok(rows)
+    }
+
+    /// Records a run's outcomes: its own row and two bulk UPDATEs, in one transaction.
+    pub async fn commit(
+        &mut self,
+        run: Uuid,
+        outcomes: &Outcomes,
+    ) -> Result<Committed, StoreError> {
+        let mut calls = vec![
+            Call::new(&RUN, &outcomes.run),
+            Call::new(
+                &PUBLISHED,
+                &json!({"claim": run, "rows": outcomes.published}),
+            ),
+            Call::new(
+                &SETTLED,
+                &json!({"claim": run, "rows": outcomes.settled, "accounts": outcomes.accounts}),
+            ),
+        ];
+        if !outcomes.accounts.is_empty() && !STANDING.dialect(&self.backend).is_empty() {
+            calls.push(Call::new(
+                &STANDING,
+                &json!({"accounts": outcomes.accounts}),
+            ));
+        }
+        let rows = self.transaction(Access::Writes, &calls).await?;
+        if rows[0].is_empty() {
+            return Ok(Committed::Before);
+        }
+        let ids = rows[1]
+            .iter()
+            .chain(&rows[2])
+            .filter_map(|id| id.parse().ok());
+        Ok(Committed::Now(ids.collect()))
+    }
+
+    /// Adds an account, or gives an existing one new credentials; returns it as [`Store::accounts`] shows it.
+    pub async fn add_account(
+        &mut self,
+        account: &crate::account::NewAccount,
+    ) -> Result<Value, StoreError> {
+        let argument = json!({
+            "owner": account.owner, "platform": account.platform, "external_id": account.external_id,
+            "display_name": account.display_name, "timezone": account.timezone,
+            "credentials": account.credentials, "token_expires_at": account.token_expires_at.map(instant),
+            "settings": account.settings,
+        });
+        let rows: Vec<Value> = self.query(&ACCOUNTS_ADD, Access::Writes, &argument).await?;
+        rows.into_iter()
+            .next()
+            .ok_or_else(|| StoreError::Refused("the account was not added".to_owned()))
+    }
+
+    /// Every account that matches, without credentials: `{id, owner, platform, external_id, display_name, timezone,
+    /// status, blocked_until, blocked_reason, token_expires_at, has_credentials, pending, settings, created_at}`.
+    /// The filter is an object with `owner` and `platform`, each null or a name.
+    pub async fn accounts(&mut self, filter: &Value) -> Result<Vec<Value>, StoreError> {
+        self.query(&ACCOUNTS_LIST, Access::Reads, filter).await
+    }
+
+    /// Adds posts, all or none: a list of rows with the columns of `posts` that a person sets. Returns the new ids;
+    /// a row whose `external_ref` is there already is skipped.
+    pub async fn add_posts(&mut self, rows: &[Value]) -> Result<Vec<PostId>, StoreError> {
+        // A statement per 5,000 rows keeps the JSON that the database takes apart at some megabytes.
+        let calls: Vec<Call> = rows
+            .chunks(5_000)
+            .map(|chunk| Call::new(&POSTS_ADD, &json!({"rows": chunk})))
+            .collect();
+        let added = self.transaction(Access::Writes, &calls).await?;
+        added.into_iter().flatten().map(|id| parse(&id)).collect()
+    }
+
+    /// Posts that match, newest first: every column of `posts` as JSON, and `account`, `platform`, `owner`.
+    /// The filter is an object with `id`, `status`, `platform`, `owner`, `account_id` (each null or a value) and
+    /// `limit`.
+    pub async fn posts(&mut self, filter: &Value) -> Result<Vec<Value>, StoreError> {
+        self.query(&POSTS_LIST, Access::Reads, filter).await
+    }
+
+    async fn query<T: DeserializeOwned>(
+        &mut self,
+        sql: &'static Sql,
+        access: Access,
+        argument: &Value,
+    ) -> Result<Vec<T>, StoreError> {
+        let rows = self
+            .transaction(access, &[Call::new(sql, argument)])
+            .await?;
+        rows.into_iter().flatten().map(|row| parse(&row)).collect()
+    }
+
+    async fn transaction(
+        &mut self,
+        access: Access,
+        calls: &[Call],
+    ) -> Result<Vec<Vec<String>>, StoreError> {
+        self.statements += u32::try_from(calls.len()).unwrap_or(u32::MAX);
+        match &mut self.backend {
+            Backend::Postgres(postgres) => postgres.transaction(access, calls).await,
+            Backend::Sqlite(sqlite) => sqlite.transaction(access, calls).await,
+        }
+    }
+
+    /// Ends the connection in good order.
+    pub async fn close(self) {
+        match self.backend {
+            Backend::Postgres(postgres) => postgres.close().await,
+            Backend::Sqlite(sqlite) => sqlite.close().await,
+        }
+    }
+}
+
+impl Sql {
+    fn dialect(&self, backend: &Backend) -> &'static str {
+        match backend {
+            Backend::Postgres(_) => self.postgres,
+            Backend::Sqlite(_) => self.sqlite,
+        }
+    }
+}
+
+fn parse<T: DeserializeOwned>(row: &str) -> Result<T, StoreError> {
+    serde_json::from_str(row).map_err(|e| {
+        StoreError::Refused(format!(
+            "the database returned a row that can't be read: {e}"
+        ))
+    })
+}
+
+/// An instant in the one form that both databases take and that sorts as text.
+pub fn instant(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}

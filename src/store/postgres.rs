@@ -1,0 +1,198 @@
+//! The PostgreSQL back end: one bare connection, no pool, nothing left behind in the session.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgDatabaseError};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
+use tokio::time::timeout;
+
+use super::{Access, Call, PostgresUrl, StoreError, migrate};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longer than the server's own `statement_timeout` below, so that the server ends it first where it can.
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(40);
+
+/// Settings that end with the transaction, sent with BEGIN in one round trip: a session setting would stay in a pooled
+/// connection for strangers. A sequential scan is never wanted here, whatever the statistics say right after an
+/// import; compiling a millisecond's query takes longer than the query.
+const SETTINGS: &str = "SET LOCAL statement_timeout = '30s'; SET LOCAL idle_in_transaction_session_timeout = '60s'; \
+                        SET LOCAL jit = off; SET LOCAL enable_seqscan = off";
+
+#[derive(Debug)]
+pub(super) struct Postgres {
+    url: PostgresUrl,
+    /// `None` after a fault: a connection that failed half-way is dropped, never used again.
+    connection: Option<PgConnection>,
+}
+
+/// Says what is wrong with a URL without showing it.
+pub(super) fn check_url(url: &str) -> Result<(), String> {
+    options(url).map(drop)
+}
+
+fn options(url: &str) -> Result<PgConnectOptions, String> {
+    let options = PgConnectOptions::from_str(url).map_err(|e| {
+        format!("it is not a PostgreSQL URL ({e}); use postgres://USER:PASSWORD@HOST/DATABASE")
+    })?;
+    // Poolers refuse the parameter that sqlx sends by default.
+    Ok(options
+        .extra_float_digits(None)
+        .application_name("publisher")
+        .disable_statement_logging())
+}
+
+impl Postgres {
+    pub(super) async fn connect(url: &PostgresUrl) -> Result<Self, StoreError> {
+        let mut postgres = Self {
+            url: url.clone(),
+            connection: None,
+        };
+        postgres.connection().await?;
+        Ok(postgres)
+    }
+
+    async fn connection(&mut self) -> Result<&mut PgConnection, StoreError> {
+        if self.connection.is_none() {
+            let options = options(&self.url.0).map_err(StoreError::Configuration)?;
+            let connected = timeout(CONNECT_TIMEOUT, options.connect()).await;
+            let connection = connected
+                .map_err(|_| {
+                    StoreError::Unavailable(format!("{:?} did not answer within 10 s", self.url))
+                })?
+                .map_err(|e| explain(&e, &self.url))?;
+            self.connection = Some(connection);
+        }
+        Ok(self.connection.as_mut().expect("it was set just above"))
+    }
+
+    pub(super) async fn transaction(
+        &mut self,
+        access: Access,
+        calls: &[Call],
+    ) -> Result<Vec<Vec<String>>, StoreError> {
+        let connection = self.connection().await?;
+        let work = async {
+            let begin = match access {
+                Access::Reads => "BEGIN READ ONLY",
+                Access::Writes => "BEGIN",
+            };
+            let mut transaction = connection
+                .begin_with(AssertSqlSafe(format!("{begin}; {SETTINGS}")))
+                .await?;
+            let mut results = Vec::with_capacity(calls.len());
+            for call in calls {
+                tracing::debug!(statement = call.sql.name, "database");
+                let query = sqlx::query_scalar(call.sql.postgres)
+                    .persistent(false)
+                    .bind(&call.argument);
+                results.push(query.fetch_all(&mut *transaction).await?);
+            }
+            transaction.commit().await?;
+            Ok(results)
+        };
+        let error = match timeout(TRANSACTION_TIMEOUT, work).await {
+            Ok(Ok(results)) => return Ok(results),
+            Ok(Err(error)) => explain(&error, &self.url),
+            Err(_) => StoreError::Unavailable(format!("{:?} did not answer within 40 s", self.url)),
+        };
+        self.connection = None;
+        Err(error)
+    }
+
+    /// The schema's version, 0 if there is none.
+    pub(super) async fn version(&mut self) -> Result<i64, StoreError> {
+        let url = self.url.clone();
+        let connection = self.connection().await?;
+        let work = async {
+            let mut transaction = connection.begin_with("BEGIN READ ONLY").await?;
+            version(&mut transaction).await
+        };
+        work.await.map_err(|e| explain(&e, &url))
+    }
+
+    /// Applies what is missing; returns the version that was there before.
+    pub(super) async fn migrate(mut self) -> Result<i64, StoreError> {
+        let url = self.url.clone();
+        let connection = self.connection().await?;
+        let work = async {
+            let mut transaction = connection.begin().await?;
+            // The lock ends with the transaction; the number is this program's own.
+            sqlx::raw_sql("SELECT pg_advisory_xact_lock(7075626c69736865)")
+                .execute(&mut *transaction)
+                .await?;
+            let found = version(&mut transaction).await?;
+            for (place, migration) in migrate::missing(found).iter().enumerate() {
+                sqlx::raw_sql(migration.postgres)
+                    .execute(&mut *transaction)
+                    .await?;
+                let create = "CREATE TABLE IF NOT EXISTS publisher.migrations \
+                              (version bigint PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now()); \
+                              COMMENT ON TABLE publisher.migrations IS 'Which versions of the schema were applied.'; \
+                              ALTER TABLE publisher.migrations ENABLE ROW LEVEL SECURITY";
+                sqlx::raw_sql(create).execute(&mut *transaction).await?;
+                sqlx::query("INSERT INTO publisher.migrations (version, name) VALUES ($1, $2)")
+                    .persistent(false)
+                    .bind(found + 1 + i64::try_from(place).expect("there are few migrations"))
+                    .bind(migration.name)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            transaction.commit().await?;
+            Ok(found)
+        };
+        work.await.map_err(|e: sqlx::Error| explain(&e, &url))
+    }
+
+    pub(super) async fn close(self) {
+        if let Some(connection) = self.connection {
+            // The work is done; a goodbye that fails or takes long changes nothing.
+            timeout(Duration::from_secs(1), connection.close())
+                .await
+                .ok();
+        }
+    }
+}
+
+async fn version(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
+    let there: bool = sqlx::query_scalar("SELECT to_regclass('publisher.migrations') IS NOT NULL")
+        .persistent(false)
+        .fetch_one(&mut *connection)
+        .await?;
+    if !there {
+        return Ok(0);
+    }
+    sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM publisher.migrations")
+        .persistent(false)
+        .fetch_one(connection)
+        .await
+}
+
+/// What an error means for the run. Passwords are in none of these messages.
+fn explain(error: &sqlx::Error, url: &PostgresUrl) -> StoreError {
+    let Some(database_error) = error.as_database_error() else {
+        return StoreError::Unavailable(format!("{url:?} can't be reached: {error}"));
+    };
+    let code = database_error.code().unwrap_or_default().into_owned();
+    let detail = database_error
+        .try_downcast_ref::<PgDatabaseError>()
+        .and_then(PgDatabaseError::detail)
+        .map(|detail| format!(" ({})", crate::http::one_line(detail, 200)))
+        .unwrap_or_default();
+    let message = format!("{} [{code}]{detail}", database_error.message());
+    match code.as_str() {
+        "3F000" | "42P01" | "42703" | "42883" => StoreError::Configuration(format!(
+            "{url:?} has no publisher schema, or another version's ({message}); bring it up to date with `publisher migrate`"
+        )),
+        "42501" | "3D000" => StoreError::Configuration(format!("{url:?}: {message}")),
+        "25006" => StoreError::Unavailable(format!("{url:?} is read-only: {message}")),
+        _ => match code.get(..2) {
+            Some("28") => {
+                StoreError::Configuration(format!("{url:?} refuses the login: {message}"))
+            }
+            // Integrity and data errors: something in a row. The rest is the server's state, which may pass.
+            Some("22" | "23" | "42") => StoreError::Refused(message),
+            _ => StoreError::Unavailable(format!("{url:?}: {message}")),
+        },
+    }
+}

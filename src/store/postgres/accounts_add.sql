@@ -1,0 +1,10 @@
+INSERT INTO publisher.accounts AS a (owner, platform, external_id, display_name, timezone, credentials,
+                                     token_expires_at, settings)
+SELECT r.owner, r.platform, r.external_id, r.display_name, r.timezone, r.credentials, r.token_expires_at, r.settings
+FROM jsonb_populate_record(NULL::publisher.accounts, $1::jsonb) r
+ON CONFLICT (platform, external_id) DO UPDATE SET
+    owner = excluded.owner, display_name = excluded.display_name, timezone = excluded.timezone,
+    credentials = coalesce(excluded.credentials, a.credentials), token_expires_at = excluded.token_expires_at,
+    settings = excluded.settings,
+    status = CASE WHEN a.status = 'needs_login' AND excluded.credentials IS NOT NULL THEN 'active' ELSE a.status END
+RETURNING jsonb_build_object('id', a.id, 'status', a.status)::text

@@ -1,0 +1,145 @@
+//! The SQLite back end: one connection, `BEGIN IMMEDIATE` for whatever writes, WAL switched on by the migration.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
+
+use super::{Access, Call, StoreError, migrate};
+
+/// How long a lock of another process is waited for. An application that holds one for seconds is no error.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+#[derive(Debug)]
+pub(super) struct Sqlite {
+    path: PathBuf,
+    connection: SqliteConnection,
+}
+
+impl Sqlite {
+    pub(super) async fn open(path: &Path, create: bool) -> Result<Self, StoreError> {
+        if !create && !path.exists() {
+            return Err(StoreError::Configuration(format!(
+                "there is no database at {}; create it with `publisher migrate`",
+                path.display()
+            )));
+        }
+        let mut options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(create)
+            .busy_timeout(BUSY_TIMEOUT)
+            // With WAL this loses nothing when the process dies; FULL also survives a power cut.
+            .synchronous(SqliteSynchronous::Full)
+            .disable_statement_logging();
+        if create {
+            // Kept in the file. Set here only: the change needs a lock that no busy timeout waits for.
+            options = options.journal_mode(SqliteJournalMode::Wal);
+        }
+        let connection = options.connect().await.map_err(|e| explain(&e, path))?;
+        Ok(Self {
+            path: path.to_owned(),
+            connection,
+        })
+    }
+
+    pub(super) async fn transaction(
+        &mut self,
+        access: Access,
+        calls: &[Call],
+    ) -> Result<Vec<Vec<String>>, StoreError> {
+        let begin = match access {
+            Access::Reads => "BEGIN",
+            Access::Writes => "BEGIN IMMEDIATE",
+        };
+        let work = async {
+            let mut transaction = self.connection.begin_with(begin).await?;
+            let mut results = Vec::with_capacity(calls.len());
+            for call in calls {
+                tracing::debug!(statement = call.sql.name, "database");
+                let query = sqlx::query_scalar(call.sql.sqlite)
+                    .persistent(false)
+                    .bind(&call.argument);
+                results.push(query.fetch_all(&mut *transaction).await?);
+            }
+            transaction.commit().await?;
+            Ok(results)
+        };
+        work.await.map_err(|e: sqlx::Error| explain(&e, &self.path))
+    }
+
+    /// The schema's version, 0 if there is none.
+    pub(super) async fn version(&mut self) -> Result<i64, StoreError> {
+        version(&mut self.connection)
+            .await
+            .map_err(|e| explain(&e, &self.path))
+    }
+
+    /// Applies what is missing; returns the version that was there before.
+    pub(super) async fn migrate(mut self) -> Result<i64, StoreError> {
+        let work = async {
+            let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
+            let found = version(&mut transaction).await?;
+            for (place, migration) in migrate::missing(found).iter().enumerate() {
+                let version = found + 1 + i64::try_from(place).expect("there are few migrations");
+                sqlx::raw_sql(migration.sqlite)
+                    .execute(&mut *transaction)
+                    .await?;
+                sqlx::raw_sql(AssertSqlSafe(format!("PRAGMA user_version = {version}")))
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            transaction.commit().await?;
+            Ok(found)
+        };
+        let found = work
+            .await
+            .map_err(|e: sqlx::Error| explain(&e, &self.path))?;
+        self.close().await;
+        Ok(found)
+    }
+
+    pub(super) async fn close(self) {
+        // Everything is committed; closing folds the WAL back, and if it can't, the next opener does.
+        self.connection.close().await.ok();
+    }
+}
+
+async fn version(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("PRAGMA user_version")
+        .persistent(false)
+        .fetch_one(connection)
+        .await
+}
+
+/// What an error means for the run.
+fn explain(error: &sqlx::Error, path: &Path) -> StoreError {
+    let path = path.display();
+    let Some(database_error) = error.as_database_error() else {
+        return StoreError::Unavailable(format!("{path}: {error}"));
+    };
+    let message = database_error.message();
+    // The primary result code is the low byte of the extended one (https://www.sqlite.org/rescode.html).
+    let code = database_error
+        .code()
+        .and_then(|code| code.parse::<u32>().ok())
+        .unwrap_or_default()
+        & 0xff;
+    match code {
+        // SQLITE_ERROR: a table or a column that is not there.
+        1 => StoreError::Configuration(format!(
+            "{path} has another program's or another version's schema ({message}); bring it up to date with `publisher migrate`"
+        )),
+        8 => StoreError::Unavailable(format!("{path} is read-only ({message})")),
+        // SQLITE_CORRUPT, SQLITE_NOTADB.
+        11 | 26 => StoreError::Configuration(format!(
+            "{path} is not a sound SQLite database ({message}); name another file with --database-url"
+        )),
+        14 => StoreError::Unavailable(format!(
+            "{path} can't be opened ({message}); does its directory exist, and may this user write there?"
+        )),
+        // SQLITE_CONSTRAINT, SQLITE_MISMATCH, SQLITE_TOOBIG.
+        18..=20 => StoreError::Refused(message.to_owned()),
+        _ => StoreError::Unavailable(format!("{path}: {message}")),
+    }
+}
