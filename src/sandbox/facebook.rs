@@ -148,7 +148,10 @@ fn blank() -> Map<String, Value> {
         "is_published",
         "attachments",
     ];
-    names.map(|name| (name.to_owned(), Value::Null)).into_iter().collect()
+    names
+        .map(|name| (name.to_owned(), Value::Null))
+        .into_iter()
+        .collect()
 }
 
 fn node(post: &Post) -> Map<String, Value> {

@@ -62,7 +62,7 @@ impl Rate {
 }
 
 impl Kind {
-    const HANG: Duration = Duration::from_secs(3600);
+    const HANG: Duration = Duration::from_hours(1);
     const PROCESSING: Duration = Duration::from_secs(5);
 
     /// Whether the request takes effect although something goes wrong.
@@ -214,7 +214,8 @@ fn parse_kind(name: &str) -> Result<Kind, Complaint> {
 
 fn parse_rate(number: &str) -> Result<Rate, Complaint> {
     let complaint = || {
-        let remedy = "use a number above 0 and up to 100, with two decimals at most, like 5% or 0.5%";
+        let remedy =
+            "use a number above 0 and up to 100, with two decimals at most, like 5% or 0.5%";
         (format!("{number}% is no rate"), remedy.to_owned())
     };
     let (whole, decimals) = number.split_once('.').unwrap_or((number, ""));
@@ -326,7 +327,10 @@ mod tests {
         ] {
             assert_eq!(spec.parse::<Fault>().unwrap().to_string(), spec);
         }
-        assert_eq!("*:hang:30".parse::<Fault>().unwrap().to_string(), "*:hang:30s");
+        assert_eq!(
+            "*:hang:30".parse::<Fault>().unwrap().to_string(),
+            "*:hang:30s"
+        );
         assert_eq!("*:500:100%".parse::<Fault>().unwrap().to_string(), "*:500");
     }
 
@@ -350,17 +354,50 @@ mod tests {
     #[test]
     fn a_bad_spec_says_what_where_and_how_to_mend_it() {
         for (spec, message) in [
-            ("myspace:500", "there is no platform \"myspace\"; use one of facebook, instagram, linkedin, youtube, slack, or * for all"),
-            ("slack", "the kind is missing; write PLATFORM:KIND, for example slack:429:retry-after=3:10%"),
-            ("slack:503", "there is no kind \"503\"; use 500, 500-after-accept, 429, hang, reset, reset-after-accept, 401, rejected or processing"),
-            ("slack:500:0%", "0% is no rate; use a number above 0 and up to 100, with two decimals at most, like 5% or 0.5%"),
-            ("slack:500:101%", "101% is no rate; use a number above 0 and up to 100, with two decimals at most, like 5% or 0.5%"),
-            ("slack:500:+5%", "+5% is no rate; use a number above 0 and up to 100, with two decimals at most, like 5% or 0.5%"),
-            ("slack:429:retry-after=soon", "retry-after=soon is no number of seconds; write whole seconds, like retry-after=3"),
-            ("slack:500:retry-after=3", "500 has no option \"retry-after\"; only 429 has one: retry-after=SECONDS"),
-            ("slack:hang:-1s", "\"-1s\" is no duration; write seconds, like 30s or 0.5s"),
-            ("slack:500:5", "500 does not know what \"5\" is; a rate ends with %, an option is key=value, and only hang and processing take a duration"),
-            ("slack:processing", "slack has no containers that could be processing; write instagram:processing"),
+            (
+                "myspace:500",
+                "there is no platform \"myspace\"; use one of facebook, instagram, linkedin, youtube, slack, or * for all",
+            ),
+            (
+                "slack",
+                "the kind is missing; write PLATFORM:KIND, for example slack:429:retry-after=3:10%",
+            ),
+            (
+                "slack:503",
+                "there is no kind \"503\"; use 500, 500-after-accept, 429, hang, reset, reset-after-accept, 401, rejected or processing",
+            ),
+            (
+                "slack:500:0%",
+                "0% is no rate; use a number above 0 and up to 100, with two decimals at most, like 5% or 0.5%",
+            ),
+            (
+                "slack:500:101%",
+                "101% is no rate; use a number above 0 and up to 100, with two decimals at most, like 5% or 0.5%",
+            ),
+            (
+                "slack:500:+5%",
+                "+5% is no rate; use a number above 0 and up to 100, with two decimals at most, like 5% or 0.5%",
+            ),
+            (
+                "slack:429:retry-after=soon",
+                "retry-after=soon is no number of seconds; write whole seconds, like retry-after=3",
+            ),
+            (
+                "slack:500:retry-after=3",
+                "500 has no option \"retry-after\"; only 429 has one: retry-after=SECONDS",
+            ),
+            (
+                "slack:hang:-1s",
+                "\"-1s\" is no duration; write seconds, like 30s or 0.5s",
+            ),
+            (
+                "slack:500:5",
+                "500 does not know what \"5\" is; a rate ends with %, an option is key=value, and only hang and processing take a duration",
+            ),
+            (
+                "slack:processing",
+                "slack has no containers that could be processing; write instagram:processing",
+            ),
         ] {
             let error = spec.parse::<Fault>().unwrap_err();
             assert_eq!(error.to_string(), format!("fault \"{spec}\": {message}"));

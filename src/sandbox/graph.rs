@@ -67,7 +67,7 @@ impl GraphError {
 
     /// A used-up quota of this type, open again after `wait`. Meta counts that in whole minutes.
     pub(super) fn used_up(mut self, kind: &'static str, wait: Option<Duration>) -> Self {
-        self.usage = Some((kind, wait.unwrap_or(Duration::from_secs(60))));
+        self.usage = Some((kind, wait.unwrap_or(Duration::from_mins(1))));
         self
     }
 
@@ -121,10 +121,9 @@ impl IntoResponse for GraphError {
 /// The refusals that Facebook and Instagram word alike.
 pub(super) fn refuse(refusal: Refusal) -> GraphError {
     match refusal {
-        Refusal::NoToken => GraphError::new(
-            104,
-            "An access token is required to request this resource.",
-        ),
+        Refusal::NoToken => {
+            GraphError::new(104, "An access token is required to request this resource.")
+        }
         Refusal::Expired => GraphError::new(
             190,
             "Error validating access token: Session has expired. The current time is later.",
@@ -144,10 +143,11 @@ pub(super) fn refuse(refusal: Refusal) -> GraphError {
             .transient(),
         Refusal::Rejected => GraphError::new(100, "Invalid parameter"),
         Refusal::NotFound => GraphError::unknown_path(""),
-        Refusal::TooLarge => {
-            GraphError::new(1, "Please reduce the amount of data you're sending, then retry your request")
-                .status(StatusCode::PAYLOAD_TOO_LARGE)
-        }
+        Refusal::TooLarge => GraphError::new(
+            1,
+            "Please reduce the amount of data you're sending, then retry your request",
+        )
+        .status(StatusCode::PAYLOAD_TOO_LARGE),
         Refusal::Truncated => GraphError::new(100, "(#100) The request body is incomplete"),
     }
 }
@@ -206,7 +206,10 @@ pub(super) fn select(
     let asked = fields.filled("fields").unwrap_or(default);
     for name in top_level(asked).chain(["id"]) {
         let value = node.get(name).ok_or_else(|| {
-            GraphError::new(100, format!("(#100) Tried accessing nonexisting field ({name})"))
+            GraphError::new(
+                100,
+                format!("(#100) Tried accessing nonexisting field ({name})"),
+            )
         })?;
         if !value.is_null() {
             answer.insert(name.to_owned(), value.clone());
@@ -245,7 +248,10 @@ pub(super) fn list<'a>(
             .filter(|limit| (1..=100).contains(limit))
             .ok_or_else(|| GraphError::new(100, "(#100) param limit must be between 1 and 100"))?,
     };
-    let since: i64 = fields.get("since").and_then(|s| s.parse().ok()).unwrap_or(0);
+    let since: i64 = fields
+        .get("since")
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(0);
     let nodes = nodes
         .filter(|post| post.published_at.timestamp() >= since)
         .take(limit);
@@ -280,7 +286,8 @@ mod tests {
 
     #[test]
     fn nested_fields_do_not_count_as_fields() {
-        let names: Vec<_> = top_level("id,attachments.limit(2){media_type,target},message").collect();
+        let names: Vec<_> =
+            top_level("id,attachments.limit(2){media_type,target},message").collect();
         assert_eq!(names, ["id", "attachments", "message"]);
     }
 }

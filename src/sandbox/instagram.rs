@@ -23,7 +23,13 @@ const CONTAINER_LIFE: Duration = Duration::from_hours(24);
 /// Reported, not enforced: Meta's own pages say 50 and 100.
 const QUOTA_TOTAL: u32 = 100;
 
-const MEDIA_PARAMS: [&str; 5] = ["image_url", "caption", "alt_text", "media_type", "access_token"];
+const MEDIA_PARAMS: [&str; 5] = [
+    "image_url",
+    "caption",
+    "alt_text",
+    "media_type",
+    "access_token",
+];
 const PUBLISH_PARAMS: [&str; 2] = ["creation_id", "access_token"];
 
 /// Containers by id.
@@ -241,7 +247,10 @@ fn publishing_limit(call: &Call<'_>, account: &str, fields: &Fields) -> Result<R
     let mut answer = Map::new();
     for name in asked.split(',') {
         let value = limit.get(name).ok_or_else(|| {
-            GraphError::new(100, format!("(#100) Tried accessing nonexisting field ({name})"))
+            GraphError::new(
+                100,
+                format!("(#100) Tried accessing nonexisting field ({name})"),
+            )
         })?;
         answer.insert(name.to_owned(), value.clone());
     }

@@ -170,6 +170,27 @@ impl From<Response> for Reply {
     }
 }
 
+/// An answer that ends a request early. Boxed, for it is the rare one.
+pub(super) struct Refused(Box<Response>);
+
+impl Refused {
+    pub(super) fn response(self) -> Response {
+        *self.0
+    }
+}
+
+impl From<Response> for Refused {
+    fn from(response: Response) -> Self {
+        Self(Box::new(response))
+    }
+}
+
+impl From<Refused> for Reply {
+    fn from(refused: Refused) -> Self {
+        Self::Now(refused.response())
+    }
+}
+
 /// The refusals that every platform knows; each says them in its own envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::fault::{Armed, Fault};
 use super::wire::{Refusal, Reply};
-use super::{instagram, linkedin, wall_clock, youtube};
+use super::{instagram, linkedin, upload, wall_clock};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Platform {
@@ -156,7 +156,7 @@ fn rfc3339<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, 
 #[derive(Default)]
 pub(super) struct World {
     posts: Vec<Post>,
-    shelves: [Shelf; Platform::ALL.len()],
+    ledgers: [Ledger; Platform::ALL.len()],
     seen: HashSet<[u8; 32]>,
     faults: Vec<Armed>,
     /// Ids are made from this. It survives a reset, so that an id never comes back.
@@ -164,12 +164,12 @@ pub(super) struct World {
     last_micros: i64,
     pub(super) containers: instagram::Containers,
     pub(super) shares: linkedin::Shares,
-    pub(super) sessions: youtube::Sessions,
+    pub(super) sessions: upload::Sessions,
 }
 
 /// One platform's posts and counters.
 #[derive(Default)]
-struct Shelf {
+struct Ledger {
     by_account: HashMap<String, Vec<usize>>,
     by_id: HashMap<String, usize>,
     requests: u64,
@@ -192,12 +192,12 @@ impl World {
         self.minted = old.minted;
         self.last_micros = old.last_micros;
         self.set_faults(old.faults.into_iter().map(|armed| armed.fault).collect());
-        for (shelf, old) in self.shelves.iter_mut().zip(old.shelves) {
-            shelf.max_in_flight = old.in_flight;
-            shelf.in_flight = old.in_flight;
+        for (ledger, old) in self.ledgers.iter_mut().zip(old.ledgers) {
+            ledger.max_in_flight = old.in_flight;
+            ledger.in_flight = old.in_flight;
             let busiest = old.in_flight_by_account.values().max();
-            shelf.max_in_flight_per_account = busiest.copied().unwrap_or(0);
-            shelf.in_flight_by_account = old.in_flight_by_account;
+            ledger.max_in_flight_per_account = busiest.copied().unwrap_or(0);
+            ledger.in_flight_by_account = old.in_flight_by_account;
         }
     }
 
@@ -253,13 +253,13 @@ impl World {
     ) -> &Post {
         let duplicate = !self.seen.insert(draft.fingerprint(platform));
         let index = self.posts.len();
-        let shelf = &mut self.shelves[platform as usize];
-        shelf.published += 1;
-        shelf.duplicates += u64::from(duplicate);
-        shelf.by_id.insert(id.clone(), index);
-        match shelf.by_account.get_mut(&draft.account) {
+        let ledger = &mut self.ledgers[platform as usize];
+        ledger.published += 1;
+        ledger.duplicates += u64::from(duplicate);
+        ledger.by_id.insert(id.clone(), index);
+        match ledger.by_account.get_mut(&draft.account) {
             Some(posts) => posts.push(index),
-            None => drop(shelf.by_account.insert(draft.account.clone(), vec![index])),
+            None => drop(ledger.by_account.insert(draft.account.clone(), vec![index])),
         }
         let (bytes, sha256) = draft.file.unzip();
         self.posts.push(Post {
@@ -286,35 +286,39 @@ impl World {
     }
 
     pub(super) fn post(&self, platform: Platform, id: &str) -> Option<&Post> {
-        let index = self.shelves[platform as usize].by_id.get(id)?;
+        let index = self.ledgers[platform as usize].by_id.get(id)?;
         self.posts.get(*index)
     }
 
     /// An account's posts, newest first.
-    pub(super) fn posts_of(&self, platform: Platform, account: &str) -> impl Iterator<Item = &Post> {
-        let indexes = self.shelves[platform as usize].by_account.get(account);
+    pub(super) fn posts_of(
+        &self,
+        platform: Platform,
+        account: &str,
+    ) -> impl Iterator<Item = &Post> {
+        let indexes = self.ledgers[platform as usize].by_account.get(account);
         let newest_first = indexes.into_iter().flatten().rev();
         newest_first.map(|index| &self.posts[*index])
     }
 
     /// The body of `/api/stats`.
     pub(super) fn stats(&self) -> Value {
-        let sum = |count: fn(&Shelf) -> u64| self.shelves.iter().map(count).sum::<u64>();
+        let sum = |count: fn(&Ledger) -> u64| self.ledgers.iter().map(count).sum::<u64>();
         let platforms = Platform::ALL.into_iter().map(|platform| {
-            let shelf = &self.shelves[platform as usize];
+            let ledger = &self.ledgers[platform as usize];
             let stats = json!({
-                "requests": shelf.requests,
-                "published": shelf.published,
-                "duplicates": shelf.duplicates,
-                "max_in_flight": shelf.max_in_flight,
-                "max_in_flight_per_account": shelf.max_in_flight_per_account,
+                "requests": ledger.requests,
+                "published": ledger.published,
+                "duplicates": ledger.duplicates,
+                "max_in_flight": ledger.max_in_flight,
+                "max_in_flight_per_account": ledger.max_in_flight_per_account,
             });
             (platform.name().to_owned(), stats)
         });
         json!({
-            "requests": sum(|shelf| shelf.requests),
-            "published": sum(|shelf| shelf.published),
-            "duplicates": sum(|shelf| shelf.duplicates),
+            "requests": sum(|ledger| ledger.requests),
+            "published": sum(|ledger| ledger.published),
+            "duplicates": sum(|ledger| ledger.duplicates),
             "platforms": platforms.collect::<serde_json::Map<_, _>>(),
         })
     }
@@ -330,10 +334,10 @@ pub(super) struct Flight {
 impl Flight {
     pub(super) fn enter(twin: &Arc<Twin>, platform: Platform) -> Self {
         let mut world = twin.world();
-        let shelf = &mut world.shelves[platform as usize];
-        shelf.requests += 1;
-        shelf.in_flight += 1;
-        shelf.max_in_flight = shelf.max_in_flight.max(shelf.in_flight);
+        let ledger = &mut world.ledgers[platform as usize];
+        ledger.requests += 1;
+        ledger.in_flight += 1;
+        ledger.max_in_flight = ledger.max_in_flight.max(ledger.in_flight);
         Self {
             twin: Arc::clone(twin),
             platform,
@@ -347,26 +351,26 @@ impl Flight {
             return;
         }
         let mut world = self.twin.world();
-        let shelf = &mut world.shelves[self.platform as usize];
-        let accounts = &mut shelf.in_flight_by_account;
+        let ledger = &mut world.ledgers[self.platform as usize];
+        let accounts = &mut ledger.in_flight_by_account;
         let in_flight = accounts.entry(account.to_owned()).or_default();
         *in_flight += 1;
-        shelf.max_in_flight_per_account = shelf.max_in_flight_per_account.max(*in_flight);
+        ledger.max_in_flight_per_account = ledger.max_in_flight_per_account.max(*in_flight);
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
         let mut world = self.twin.world();
-        let shelf = &mut world.shelves[self.platform as usize];
-        shelf.in_flight -= 1;
+        let ledger = &mut world.ledgers[self.platform as usize];
+        ledger.in_flight -= 1;
         let Some(account) = self.account.get() else {
             return;
         };
-        if let Some(in_flight) = shelf.in_flight_by_account.get_mut(account) {
+        if let Some(in_flight) = ledger.in_flight_by_account.get_mut(account) {
             *in_flight -= 1;
             if *in_flight == 0 {
-                shelf.in_flight_by_account.remove(account);
+                ledger.in_flight_by_account.remove(account);
             }
         }
     }
