@@ -4,8 +4,8 @@
 //!
 //! A client replaces a platform's scheme and host by `URL/<platform>`. `/api/…` is for scripts.
 //!
-//! Reading order: [`line`] (connections that can be cut), [`wire`] (a request and a reply as
-//! values), [`world`] (what was published, and the counters), [`fault`], then one file per platform.
+//! Reading order: `line` (connections that can be cut), `wire` (a request and a reply as
+//! values), `world` (what was published, and the counters), `fault`, then one file per platform.
 //! A platform is a function from a request to a reply; only YouTube's bytes are read as they come.
 
 #![allow(

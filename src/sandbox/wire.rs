@@ -62,7 +62,9 @@ impl<'a> Call<'a> {
 
     /// The token of an `Authorization: Bearer` header, which may be empty.
     pub(super) fn bearer(&self) -> Option<&'a str> {
-        let (scheme, token) = self.header("authorization")?.split_once(' ')?;
+        let value = self.header("authorization")?;
+        // An empty token leaves the scheme alone: HTTP trims the space between them.
+        let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
         scheme
             .eq_ignore_ascii_case("bearer")
             .then_some(token.trim())
