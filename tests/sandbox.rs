@@ -223,7 +223,7 @@ fn graph_code(answer: &Answer) -> (i64, i64) {
     )
 }
 
-/// The field and the code of LinkedIn's validation envelope.
+/// The field and the code of a validation envelope.
 fn input_error(answer: &Answer) -> (&str, &str) {
     assert_eq!(answer.status, 400);
     let error = &answer.body["errorDetails"]["inputErrors"][0];
@@ -1123,6 +1123,7 @@ async fn duplicates_and_requests_are_counted_and_forgotten() {
         .collect();
     assert_eq!(duplicates, [false, false, true, true, false, false]);
 
+    let before = world.posts().await;
     assert_eq!(send(world.post("/api/reset")).await.status, 204);
     let stats = world.stats().await;
     assert_eq!(
@@ -1136,6 +1137,8 @@ async fn duplicates_and_requests_are_counted_and_forgotten() {
         (&posts[0]["duplicate"], &posts[0]["sequence"]),
         (&json!(false), &json!(1))
     );
+    let ids: Vec<_> = before.iter().map(|post| &post["id"]).collect();
+    assert!(!ids.contains(&&posts[0]["id"]), "an id never comes back");
 }
 
 #[tokio::test]
@@ -1231,6 +1234,7 @@ async fn it_ends_promptly_although_clients_hold_on() {
     world.stop.send(()).unwrap();
     let ended = timeout(Duration::from_secs(5), world.server).await;
     ended.expect("it ends").unwrap().unwrap();
-    hanging.await.unwrap().expect_err("the connection was cut");
+    let cut = timeout(Duration::from_secs(5), hanging).await;
+    cut.expect("the connection was cut").unwrap().unwrap_err();
     drop(idle);
 }
