@@ -31,9 +31,16 @@ pub async fn due(store: &mut Store, request: &Request) -> Result<Claimed, Failed
     let clock = claim.now.map_or(host, Clock::at);
     let skew = (clock.now() - host.now()).abs();
     if request.now.is_none() && skew.to_std().is_ok_and(|skew| skew >= NOTABLE_SKEW) {
-        tracing::warn!(skew_seconds = skew.num_seconds(), "this machine's clock and the database's differ");
+        tracing::warn!(
+            skew_seconds = skew.num_seconds(),
+            "this machine's clock and the database's differ"
+        );
     }
-    Ok(Claimed { posts: claim.posts, clock, at })
+    Ok(Claimed {
+        posts: claim.posts,
+        clock,
+        at,
+    })
 }
 
 /// How long a claim must hold: the time budget, then the longest request that may have started in it, then skew.

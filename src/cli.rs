@@ -40,7 +40,13 @@ file is made in the state directory where it is not set.";
 struct Global {
     /// Where the database is: postgres://USER:PASSWORD@HOST/DATABASE or sqlite:PATH
     /// [default: sqlite, in $XDG_DATA_HOME/publisher or ~/.local/share/publisher, made on first use].
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true, value_name = "URL")]
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        hide_env_values = true,
+        global = true,
+        value_name = "URL"
+    )]
     database_url: Option<String>,
     /// The configuration file [default: publisher.toml here, else in $XDG_CONFIG_HOME/publisher or ~/.config/publisher].
     #[arg(long, env = "PUBLISHER_CONFIG", global = true, value_name = "FILE")]
@@ -98,20 +104,32 @@ struct Environment {
 }
 
 impl Environment {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment, beside clap")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the environment, beside clap"
+    )]
     fn read() -> Self {
-        let directory = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let directory = |name: &str| {
+            std::env::var_os(name)
+                .map(PathBuf::from)
+                .filter(|path| path.is_absolute())
+        };
         Self {
             home: directory("HOME"),
             data: directory("XDG_DATA_HOME"),
             state: directory("XDG_STATE_HOME"),
             config: directory("XDG_CONFIG_HOME"),
-            encryption_key: std::env::var("ENCRYPTION_KEY").ok().filter(|key| !key.is_empty()).map(SecretString::from),
+            encryption_key: std::env::var("ENCRYPTION_KEY")
+                .ok()
+                .filter(|key| !key.is_empty())
+                .map(SecretString::from),
         }
     }
 
     fn directory(&self, own: Option<&PathBuf>, below_home: &str) -> Option<PathBuf> {
-        let base = own.cloned().or_else(|| Some(self.home.as_ref()?.join(below_home)))?;
+        let base = own
+            .cloned()
+            .or_else(|| Some(self.home.as_ref()?.join(below_home)))?;
         Some(base.join("publisher"))
     }
 }
@@ -153,7 +171,11 @@ fn log(global: &Global) {
         clap::ColorChoice::Never => false,
         clap::ColorChoice::Auto => std::io::IsTerminal::is_terminal(&std::io::stderr()),
     };
-    let lines = fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false).with_ansi(colored);
+    let lines = fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(colored);
     match global.log_format {
         LogFormat::Text => lines.without_time().init(),
         LogFormat::Json => lines.json().flatten_event(true).init(),
@@ -162,13 +184,19 @@ fn log(global: &Global) {
 
 fn config(global: &Global, environment: Environment) -> Result<Config, Failed> {
     let file = file(global, &environment)?;
-    let named = global.database_url.clone().or_else(|| file.database_url.clone());
+    let named = global
+        .database_url
+        .clone()
+        .or_else(|| file.database_url.clone());
     let database = match &named {
-        Some(url) => url.parse().map_err(|why| Failed::configuration(format!("the database URL is wrong: {why}")))?,
+        Some(url) => url
+            .parse()
+            .map_err(|why| Failed::configuration(format!("the database URL is wrong: {why}")))?,
         None => Database::Sqlite(default_database(&environment)?),
     };
     let state_dir = global.state_dir.clone().or_else(|| file.state_dir.clone());
-    let state_dir = state_dir.or_else(|| environment.directory(environment.state.as_ref(), ".local/state"));
+    let state_dir =
+        state_dir.or_else(|| environment.directory(environment.state.as_ref(), ".local/state"));
     let state_dir = state_dir.unwrap_or_else(|| match &database {
         Database::Sqlite(path) => path.parent().unwrap_or(Path::new("")).to_owned(),
         Database::Postgres(_) => PathBuf::from("/var/lib/publisher"),
@@ -187,8 +215,14 @@ fn file(global: &Global, environment: &Environment) -> Result<File, Failed> {
         return File::read(path);
     }
     let here = Some(PathBuf::from("publisher.toml"));
-    let user = environment.directory(environment.config.as_ref(), ".config").map(|dir| dir.join("publisher.toml"));
-    match [here, user].into_iter().flatten().find(|path| path.exists()) {
+    let user = environment
+        .directory(environment.config.as_ref(), ".config")
+        .map(|dir| dir.join("publisher.toml"));
+    match [here, user]
+        .into_iter()
+        .flatten()
+        .find(|path| path.exists())
+    {
         Some(path) => File::read(&path),
         None => Ok(File::default()),
     }
@@ -218,8 +252,12 @@ pub(crate) async fn migrate_at(database: &Database) -> Result<Vec<&'static str>,
     if let Database::Sqlite(path) = database
         && let Some(parent) = path.parent()
     {
-        std::fs::create_dir_all(parent)
-            .map_err(|e| Failed::new(Exit::Unavailable, format!("{} can't be made: {e}", parent.display())))?;
+        std::fs::create_dir_all(parent).map_err(|e| {
+            Failed::new(
+                Exit::Unavailable,
+                format!("{} can't be made: {e}", parent.display()),
+            )
+        })?;
     }
     Ok(migrate::run(database).await?)
 }
@@ -243,5 +281,8 @@ pub fn complain(text: &str) {
 pub(crate) fn error_line(text: &str) {
     use std::io::Write;
 
-    std::io::stderr().lock().write_all(format!("{text}\n").as_bytes()).ok();
+    std::io::stderr()
+        .lock()
+        .write_all(format!("{text}\n").as_bytes())
+        .ok();
 }

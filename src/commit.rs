@@ -29,25 +29,47 @@ pub struct Report {
 
 /// Records the outcomes. Tries again while the database is away; a row that the database refuses is recorded alone,
 /// so that it can't hold back the others.
-pub async fn outcomes(store: &mut Store, run: Uuid, record: Value, settled: &[Settled], now: DateTime<Utc>) -> Report {
+pub async fn outcomes(
+    store: &mut Store,
+    run: Uuid,
+    record: Value,
+    settled: &[Settled],
+    now: DateTime<Utc>,
+) -> Report {
     let mut outcomes = rows(run, settled, now);
     outcomes.run = Some(record);
     match patiently(store, run, &outcomes).await {
         Ok(Committed::Now(updated)) => {
             let updated: HashSet<PostId> = updated.into_iter().collect();
-            let lost = settled.iter().map(|settled| settled.post.id).filter(|id| !updated.contains(id)).collect();
-            Report { lost, ..Report::default() }
+            let lost = settled
+                .iter()
+                .map(|settled| settled.post.id)
+                .filter(|id| !updated.contains(id))
+                .collect();
+            Report {
+                lost,
+                ..Report::default()
+            }
         }
         Ok(Committed::Before) => Report::default(),
         Err(StoreError::Refused(why)) => {
-            tracing::warn!("the database refused the outcomes ({why}); they are recorded one by one");
+            tracing::warn!(
+                "the database refused the outcomes ({why}); they are recorded one by one"
+            );
             one_by_one(store, run, &outcomes).await
         }
-        Err(error) => Report { unrecorded: Some(error.to_string()), ..Report::default() },
+        Err(error) => Report {
+            unrecorded: Some(error.to_string()),
+            ..Report::default()
+        },
     }
 }
 
-async fn patiently(store: &mut Store, run: Uuid, outcomes: &Outcomes) -> Result<Committed, StoreError> {
+async fn patiently(
+    store: &mut Store,
+    run: Uuid,
+    outcomes: &Outcomes,
+) -> Result<Committed, StoreError> {
     let began = Instant::now();
     let mut pause = FIRST_PAUSE;
     loop {
@@ -63,13 +85,32 @@ async fn patiently(store: &mut Store, run: Uuid, outcomes: &Outcomes) -> Result<
 }
 
 async fn one_by_one(store: &mut Store, run: Uuid, outcomes: &Outcomes) -> Report {
-    let empty = Outcomes { run: None, published: Vec::new(), settled: Vec::new(), accounts: Vec::new() };
-    let published = outcomes.published.iter().map(|row| Outcomes { published: vec![row.clone()], ..empty.clone() });
-    let others = outcomes.settled.iter().map(|row| Outcomes { settled: vec![row.clone()], ..empty.clone() });
-    let rest = Outcomes { run: outcomes.run.clone(), accounts: outcomes.accounts.clone(), ..empty.clone() };
+    let empty = Outcomes {
+        run: None,
+        published: Vec::new(),
+        settled: Vec::new(),
+        accounts: Vec::new(),
+    };
+    let published = outcomes.published.iter().map(|row| Outcomes {
+        published: vec![row.clone()],
+        ..empty.clone()
+    });
+    let others = outcomes.settled.iter().map(|row| Outcomes {
+        settled: vec![row.clone()],
+        ..empty.clone()
+    });
+    let rest = Outcomes {
+        run: outcomes.run.clone(),
+        accounts: outcomes.accounts.clone(),
+        ..empty.clone()
+    };
     let mut report = Report::default();
     for single in published.chain(others).chain([rest]) {
-        let id = single.published.iter().chain(&single.settled).find_map(|row| row["id"].as_i64());
+        let id = single
+            .published
+            .iter()
+            .chain(&single.settled)
+            .find_map(|row| row["id"].as_i64());
         match (patiently(store, run, &single).await, id) {
             (Ok(Committed::Now(updated)), Some(id)) if updated.is_empty() => report.lost.push(id),
             (Ok(_), _) => {}
@@ -87,14 +128,19 @@ async fn one_by_one(store: &mut Store, run: Uuid, outcomes: &Outcomes) -> Report
 fn rows(run: Uuid, settled: &[Settled], now: DateTime<Utc>) -> Outcomes {
     let mut sorted: Vec<&Settled> = settled.iter().collect();
     sorted.sort_unstable_by_key(|settled| settled.post.id);
-    let (published, others): (Vec<&Settled>, Vec<&Settled>) =
-        sorted.into_iter().partition(|settled| matches!(settled.outcome, Outcome::Published { .. }));
+    let (published, others): (Vec<&Settled>, Vec<&Settled>) = sorted
+        .into_iter()
+        .partition(|settled| matches!(settled.outcome, Outcome::Published { .. }));
     let row = |settled: &&Settled| without_nul(row(run, settled, now));
     Outcomes {
         run: None,
         published: published.iter().map(row).collect(),
         settled: others.iter().map(row).collect(),
-        accounts: others.iter().filter_map(|settled| account(settled)).map(without_nul).collect(),
+        accounts: others
+            .iter()
+            .filter_map(|settled| account(settled))
+            .map(without_nul)
+            .collect(),
     }
 }
 
@@ -103,16 +149,26 @@ pub fn row(run: Uuid, settled: &Settled, now: DateTime<Utc>) -> Value {
     let post = &settled.post;
     let given_back = post.attempts.saturating_sub(1);
     let (status, due_at, attempts) = match &settled.outcome {
-        Outcome::Published { post: published, at } => {
+        Outcome::Published {
+            post: published,
+            at,
+        } => {
             return json!({
                 "id": post.id, "status": "published", "platform_post_id": published.id,
                 "permalink": published.permalink, "published_at": instant(*at), "entry": entry(run, settled, now),
             });
         }
-        Outcome::Retry { due_at, counts: true, .. } => ("pending", Some(due_at), post.attempts),
-        Outcome::Retry { due_at, counts: false, .. } | Outcome::Waiting { due_at } => {
-            ("pending", Some(due_at), given_back)
+        Outcome::Retry {
+            due_at,
+            counts: true,
+            ..
+        } => ("pending", Some(due_at), post.attempts),
+        Outcome::Retry {
+            due_at,
+            counts: false,
+            ..
         }
+        | Outcome::Waiting { due_at } => ("pending", Some(due_at), given_back),
         Outcome::Released => ("pending", None, given_back),
         Outcome::Failed { .. } => ("failed", None, post.attempts),
         Outcome::Unconfirmed { .. } => ("unconfirmed", None, post.attempts),
@@ -150,10 +206,19 @@ fn entry(run: Uuid, settled: &Settled, now: DateTime<Utc>) -> Value {
 
 /// What an outcome says about its account, or about all of its platform.
 fn account(settled: &Settled) -> Option<Value> {
-    let Outcome::Retry { block: Some(block), reason, .. } = &settled.outcome else { return None };
+    let Outcome::Retry {
+        block: Some(block),
+        reason,
+        ..
+    } = &settled.outcome
+    else {
+        return None;
+    };
     let account = &settled.post.account;
     Some(match block {
-        Block::NeedsLogin => json!({"id": account.id, "needs_login": true, "reason": reason.message}),
+        Block::NeedsLogin => {
+            json!({"id": account.id, "needs_login": true, "reason": reason.message})
+        }
         Block::Until(until, Scope::Account) => {
             json!({"id": account.id, "blocked_until": instant(*until), "reason": reason.message})
         }
@@ -168,9 +233,10 @@ fn without_nul(value: Value) -> Value {
     match value {
         Value::String(text) if text.contains('\0') => Value::String(text.replace('\0', "")),
         Value::Array(items) => items.into_iter().map(without_nul).collect(),
-        Value::Object(fields) => {
-            fields.into_iter().map(|(name, value)| (name.replace('\0', ""), without_nul(value))).collect()
-        }
+        Value::Object(fields) => fields
+            .into_iter()
+            .map(|(name, value)| (name.replace('\0', ""), without_nul(value)))
+            .collect(),
         other => other,
     }
 }

@@ -20,6 +20,7 @@ pub mod outcome;
 pub mod post;
 pub mod schedule;
 pub mod secret;
+pub mod suggest;
 
 pub mod http;
 pub mod media;

@@ -9,7 +9,10 @@ use publisher::exit::Exit;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     // One thread is enough for work that waits for the network, and starts fastest.
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             complain(&format!("the runtime can't start: {error}"));

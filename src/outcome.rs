@@ -190,8 +190,17 @@ impl Outcome {
         match failure {
             Failure::Rejected { reason } => Self::Failed { reason },
             Failure::Unconfirmed { reason } => Self::Unconfirmed { reason },
-            Failure::NeedsLogin { reason } => Self::Retry { due_at: now, counts: false, block: Some(Block::NeedsLogin), reason },
-            Failure::RateLimited { after, scope, reason } => {
+            Failure::NeedsLogin { reason } => Self::Retry {
+                due_at: now,
+                counts: false,
+                block: Some(Block::NeedsLogin),
+                reason,
+            },
+            Failure::RateLimited {
+                after,
+                scope,
+                reason,
+            } => {
                 let until = now + after;
                 // Past its expiry the post comes back only to be dropped.
                 Self::Retry {
@@ -204,11 +213,21 @@ impl Outcome {
             Failure::Retry { after, reason } => {
                 let due_at = now + delay.max(after.unwrap_or_default());
                 if post.attempts >= post.max_attempts {
-                    Self::Failed { reason: reason.but(&format!("it was the last of {} tries", post.max_attempts)) }
+                    Self::Failed {
+                        reason: reason
+                            .but(&format!("it was the last of {} tries", post.max_attempts)),
+                    }
                 } else if due_at >= post.expires_at {
-                    Self::Failed { reason: reason.but("the post expires before the next try") }
+                    Self::Failed {
+                        reason: reason.but("the post expires before the next try"),
+                    }
                 } else {
-                    Self::Retry { due_at, counts: true, block: None, reason }
+                    Self::Retry {
+                        due_at,
+                        counts: true,
+                        block: None,
+                        reason,
+                    }
                 }
             }
         }
@@ -229,7 +248,9 @@ impl Outcome {
     /// Why, if it went wrong.
     pub fn reason(&self) -> Option<&Reason> {
         match self {
-            Self::Retry { reason, .. } | Self::Failed { reason } | Self::Unconfirmed { reason } => Some(reason),
+            Self::Retry { reason, .. } | Self::Failed { reason } | Self::Unconfirmed { reason } => {
+                Some(reason)
+            }
             Self::Published { .. } | Self::Waiting { .. } | Self::Expired | Self::Released => None,
         }
     }
@@ -237,7 +258,9 @@ impl Outcome {
     /// The same, to be changed.
     pub fn reason_mut(&mut self) -> Option<&mut Reason> {
         match self {
-            Self::Retry { reason, .. } | Self::Failed { reason } | Self::Unconfirmed { reason } => Some(reason),
+            Self::Retry { reason, .. } | Self::Failed { reason } | Self::Unconfirmed { reason } => {
+                Some(reason)
+            }
             Self::Published { .. } | Self::Waiting { .. } | Self::Expired | Self::Released => None,
         }
     }
@@ -246,6 +269,9 @@ impl Outcome {
 impl Settled {
     /// Whether the platform has, or may have, the post: what must not get lost if the database can't be reached.
     pub fn was_sent(&self) -> bool {
-        matches!(self.outcome, Outcome::Published { .. } | Outcome::Unconfirmed { .. })
+        matches!(
+            self.outcome,
+            Outcome::Published { .. } | Outcome::Unconfirmed { .. }
+        )
     }
 }

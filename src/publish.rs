@@ -120,7 +120,15 @@ pub async fn all(
     stop: &Stop,
     progress: &Progress,
 ) -> Results {
-    let context = Context { settings, http, clock, claimed, stop, progress, panicked: Cell::new(false) };
+    let context = Context {
+        settings,
+        http,
+        clock,
+        claimed,
+        stop,
+        progress,
+        panicked: Cell::new(false),
+    };
     let mut results = Results::default();
     let mut jobs: Vec<Job> = Vec::with_capacity(posts.len());
     for post in posts {
@@ -134,14 +142,18 @@ pub async fn all(
             }
         }
     }
-    let lanes = platform::ALL.iter().filter_map(|platform| lane(*platform, &jobs, &context));
+    let lanes = platform::ALL
+        .iter()
+        .filter_map(|platform| lane(*platform, &jobs, &context));
     let lanes = join_all(lanes);
     tokio::select! {
         lanes = lanes => results.lanes = lanes.into_iter().collect(),
         () = stop.watch(claimed + settings.time_budget) => {}
     }
     results.panicked = context.panicked.get();
-    results.settled.extend(jobs.into_iter().map(|job| job.settle()));
+    results
+        .settled
+        .extend(jobs.into_iter().map(|job| job.settle()));
     results
 }
 
@@ -155,7 +167,15 @@ struct Unstarted {
 fn prepare(post: ClaimedPost, settings: &Settings) -> Result<Job, Unstarted> {
     let settle = |post: ClaimedPost, outcome, locked| {
         let checkpoint = post.checkpoint.clone();
-        Unstarted { settled: Box::new(Settled { post, outcome, checkpoint, took: Duration::ZERO }), locked }
+        Unstarted {
+            settled: Box::new(Settled {
+                post,
+                outcome,
+                checkpoint,
+                took: Duration::ZERO,
+            }),
+            locked,
+        }
     };
     match post.action {
         Action::Expire => return Err(settle(post, Outcome::Expired, None)),
@@ -171,8 +191,17 @@ fn prepare(post: ClaimedPost, settings: &Settings) -> Result<Job, Unstarted> {
     }
     let Some(platform) = platform::by_name(&post.account.platform) else {
         let known = platform::names().join(", ");
-        let message = format!("this version knows no platform `{}`; it knows {known}", post.account.platform);
-        return Err(settle(post, Outcome::Failed { reason: Reason::new("rejected", message) }, None));
+        let message = format!(
+            "this version knows no platform `{}`; it knows {known}",
+            post.account.platform
+        );
+        return Err(settle(
+            post,
+            Outcome::Failed {
+                reason: Reason::new("rejected", message),
+            },
+            None,
+        ));
     };
     let problems = problems(platform, &post);
     if !problems.is_empty() {
@@ -180,14 +209,30 @@ fn prepare(post: ClaimedPost, settings: &Settings) -> Result<Job, Unstarted> {
         return Err(settle(post, Outcome::Failed { reason }, None));
     }
     let Some(sealed) = post.account.credentials.as_deref() else {
-        let reason =
-            Reason::new("needs_login", "no token is stored for this account; add one with `publisher accounts add`");
+        let reason = Reason::new(
+            "needs_login",
+            "no token is stored for this account; add one with `publisher accounts add`",
+        );
         let due_at = post.scheduled_at;
-        return Err(settle(post, Outcome::Retry { due_at, counts: false, block: Some(Block::NeedsLogin), reason }, None));
+        return Err(settle(
+            post,
+            Outcome::Retry {
+                due_at,
+                counts: false,
+                block: Some(Block::NeedsLogin),
+                reason,
+            },
+            None,
+        ));
     };
     let opened = match &settings.key {
-        Some(key) => secret::open(key, &post.account.platform, &post.account.external_id, sealed)
-            .map_err(|error| error.to_string()),
+        Some(key) => secret::open(
+            key,
+            &post.account.platform,
+            &post.account.external_id,
+            sealed,
+        )
+        .map_err(|error| error.to_string()),
         None => Err("there is no key: ENCRYPTION_KEY is not set".to_owned()),
     };
     match opened {
@@ -204,9 +249,17 @@ pub fn problems(platform: &dyn Platform, post: &ClaimedPost) -> Vec<String> {
 }
 
 impl Job {
-    fn new(post: ClaimedPost, platform: &'static dyn Platform, credentials: Credentials, settings: &Settings) -> Self {
+    fn new(
+        post: ClaimedPost,
+        platform: &'static dyn Platform,
+        credentials: Credentials,
+        settings: &Settings,
+    ) -> Self {
         let name = platform.name();
-        let own = settings.platforms.get(name).and_then(|settings| settings.base_url.as_ref());
+        let own = settings
+            .platforms
+            .get(name)
+            .and_then(|settings| settings.base_url.as_ref());
         let base = match (own, &settings.sandbox) {
             (Some(url), _) => url.as_str().trim_end_matches('/').to_owned(),
             (None, Some(url)) => format!("{}/{name}", url.as_str().trim_end_matches('/')),
@@ -231,22 +284,41 @@ impl Job {
     fn settle(self) -> Settled {
         let cut_off = || {
             if self.trail.sent.get() {
-                let reason = Reason::new("stopped", "the run was stopped before the platform answered");
+                let reason = Reason::new(
+                    "stopped",
+                    "the run was stopped before the platform answered",
+                );
                 Outcome::Unconfirmed { reason }
             } else {
                 Outcome::Released
             }
         };
         let outcome = self.outcome.borrow_mut().take().unwrap_or_else(cut_off);
-        Settled { post: self.post, outcome, checkpoint: self.checkpoint.into_inner(), took: self.took.get() }
+        Settled {
+            post: self.post,
+            outcome,
+            checkpoint: self.checkpoint.into_inner(),
+            took: self.took.get(),
+        }
     }
 
     /// Text without this account's secrets.
     fn redact(&self, reason: &mut Reason) {
-        let secrets = [Some(&self.credentials.access_token), self.credentials.refresh_token.as_ref()];
-        for secret in secrets.into_iter().flatten().map(ExposeSecret::expose_secret).filter(|s| !s.is_empty()) {
+        let secrets = [
+            Some(&self.credentials.access_token),
+            self.credentials.refresh_token.as_ref(),
+        ];
+        for secret in secrets
+            .into_iter()
+            .flatten()
+            .map(ExposeSecret::expose_secret)
+            .filter(|s| !s.is_empty())
+        {
             reason.message = reason.message.replace(secret, "[redacted]");
-            reason.code = reason.code.take().map(|code| code.replace(secret, "[redacted]"));
+            reason.code = reason
+                .code
+                .take()
+                .map(|code| code.replace(secret, "[redacted]"));
         }
     }
 }
@@ -259,7 +331,10 @@ fn lane<'a>(
 ) -> Option<impl Future<Output = (&'static str, Lane)> + 'a> {
     let name = platform.name();
     let now = context.clock.now();
-    let mine = jobs.iter().enumerate().filter(|(_, job)| job.platform.name() == name);
+    let mine = jobs
+        .iter()
+        .enumerate()
+        .filter(|(_, job)| job.platform.name() == name);
     let entries: Vec<Entry> = mine
         .map(|(place, job)| Entry {
             place,
@@ -270,7 +345,10 @@ fn lane<'a>(
     if entries.is_empty() {
         return None;
     }
-    let cap = context.settings.pace.cap(platform.cap(), context.settings.caps.get(name).copied());
+    let cap = context
+        .settings
+        .pace
+        .cap(platform.cap(), context.settings.caps.get(name).copied());
     let queue = RefCell::new(Queue::new(entries, context.settings.pace.classes()));
     Some(async move {
         let began = Instant::now();
@@ -291,7 +369,14 @@ fn lane<'a>(
                 queue.borrow_mut().finish(place, next);
             }
         }
-        (name, Lane { cap, max_in_flight: queue.borrow().max_in_flight(), took: began.elapsed() })
+        (
+            name,
+            Lane {
+                cap,
+                max_in_flight: queue.borrow().max_in_flight(),
+                took: began.elapsed(),
+            },
+        )
     })
 }
 
@@ -307,16 +392,26 @@ async fn step(job: &Job, context: &Context<'_>) -> Result<Step, Failure> {
         credentials: &job.credentials,
         http: context.http,
         base: &job.base,
-        version: context.settings.platforms.get(job.platform.name()).and_then(|s| s.api_version.as_deref()),
+        version: context
+            .settings
+            .platforms
+            .get(job.platform.name())
+            .and_then(|s| s.api_version.as_deref()),
         lease_ends: context.claimed + context.settings.lease,
         trail: &job.trail,
     };
-    let result = AssertUnwindSafe(job.platform.step(&session, checkpoint.as_ref())).catch_unwind().await;
+    let result = AssertUnwindSafe(job.platform.step(&session, checkpoint.as_ref()))
+        .catch_unwind()
+        .await;
     let result = result.unwrap_or_else(|panic| {
         context.panicked.set(true);
         let message = format!("a bug in publisher: {}", panic_message(panic.as_ref()));
         let reason = Reason::new("bug", message);
-        if job.trail.sent.get() { Err(Failure::Unconfirmed { reason }) } else { Err(Failure::Rejected { reason }) }
+        if job.trail.sent.get() {
+            Err(Failure::Unconfirmed { reason })
+        } else {
+            Err(Failure::Rejected { reason })
+        }
     });
     // What is live stays live, whatever went wrong after it.
     match (result, job.trail.live.borrow_mut().take()) {
@@ -335,7 +430,12 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
 }
 
 /// What follows from a step: for the post (its outcome, unless it goes on) and for the lane.
-fn decide(job: &Job, result: Result<Step, Failure>, breaker: &mut Breaker, context: &Context<'_>) -> Next {
+fn decide(
+    job: &Job,
+    result: Result<Step, Failure>,
+    breaker: &mut Breaker,
+    context: &Context<'_>,
+) -> Next {
     let now = context.clock.now();
     let in_time = |after: Duration| {
         let at = Instant::now() + after;
@@ -347,7 +447,13 @@ fn decide(job: &Job, result: Result<Step, Failure>, breaker: &mut Breaker, conte
             if let Some(at) = in_time(after) {
                 return Next::Again(at);
             }
-            conclude(job, Outcome::Waiting { due_at: now + after }, context);
+            conclude(
+                job,
+                Outcome::Waiting {
+                    due_at: now + after,
+                },
+                context,
+            );
             return Next::Done;
         }
         Ok(Step::Done(post)) => {
@@ -362,7 +468,10 @@ fn decide(job: &Job, result: Result<Step, Failure>, breaker: &mut Breaker, conte
         job.trail.sent.set(false);
     }
     let short = match &failure {
-        Failure::Retry { after: Some(after), .. } | Failure::RateLimited { after, .. } => Some(*after),
+        Failure::Retry {
+            after: Some(after), ..
+        }
+        | Failure::RateLimited { after, .. } => Some(*after),
         _ => None,
     };
     if let Some(at) = short.filter(|after| *after <= SHORT_WAIT).and_then(in_time)
@@ -372,14 +481,26 @@ fn decide(job: &Job, result: Result<Step, Failure>, breaker: &mut Breaker, conte
         return Next::Again(at);
     }
     let next = match &failure {
-        Failure::RateLimited { scope: Scope::Platform, .. } => Next::StopPlatform,
-        Failure::RateLimited { scope: Scope::Account, .. } | Failure::NeedsLogin { .. } => Next::StopAccount,
+        Failure::RateLimited {
+            scope: Scope::Platform,
+            ..
+        } => Next::StopPlatform,
+        Failure::RateLimited {
+            scope: Scope::Account,
+            ..
+        }
+        | Failure::NeedsLogin { .. } => Next::StopAccount,
         Failure::Rejected { .. } => Next::Done,
         Failure::Retry { reason, .. } | Failure::Unconfirmed { reason } => {
             breaker.failure(job.post.account.id, reason.class)
         }
     };
-    let mut outcome = Outcome::of(failure, &job.post, now, retry_delay(job.post.attempts, jitter()));
+    let mut outcome = Outcome::of(
+        failure,
+        &job.post,
+        now,
+        retry_delay(job.post.attempts, jitter()),
+    );
     if let Some(reason) = outcome.reason_mut() {
         job.redact(reason);
     }
@@ -388,15 +509,31 @@ fn decide(job: &Job, result: Result<Step, Failure>, breaker: &mut Breaker, conte
 }
 
 fn conclude(job: &Job, outcome: Outcome, context: &Context<'_>) {
-    job.took.set(job.started.get().map_or(Duration::ZERO, |started| started.elapsed()));
+    job.took.set(
+        job.started
+            .get()
+            .map_or(Duration::ZERO, |started| started.elapsed()),
+    );
     if let Some(reason) = outcome.reason() {
         tracing::info!(
-            post.id = job.post.id, platform = job.platform.name(), account = job.post.account.label(),
-            class = reason.class, code = reason.code, "{}: {}", outcome.name(), reason.message
+            post.id = job.post.id,
+            platform = job.platform.name(),
+            account = job.post.account.label(),
+            class = reason.class,
+            code = reason.code,
+            "{}: {}",
+            outcome.name(),
+            reason.message
         );
     } else {
         let duration_ms = u64::try_from(job.took.get().as_millis()).unwrap_or(u64::MAX);
-        tracing::debug!(post.id = job.post.id, platform = job.platform.name(), duration_ms, "{}", outcome.name());
+        tracing::debug!(
+            post.id = job.post.id,
+            platform = job.platform.name(),
+            duration_ms,
+            "{}",
+            outcome.name()
+        );
     }
     context.progress.settled(job.platform.name(), &outcome);
     *job.outcome.borrow_mut() = Some(outcome);
@@ -422,7 +559,11 @@ struct Streak {
 
 impl Streak {
     fn add(&mut self, class: &'static str) -> bool {
-        self.length = if self.class == class { self.length + 1 } else { 1 };
+        self.length = if self.class == class {
+            self.length + 1
+        } else {
+            1
+        };
         self.class = class;
         self.length >= BREAKER
     }

@@ -61,7 +61,16 @@ pub async fn run(
     let (clock, started_at) = (claimed.clock, claimed.clock.now());
     let progress = progress(&claimed.posts);
 
-    let results = publish::all(claimed.posts, &options.settings, http, clock, claimed.at, stop, &progress).await;
+    let results = publish::all(
+        claimed.posts,
+        &options.settings,
+        http,
+        clock,
+        claimed.at,
+        stop,
+        &progress,
+    )
+    .await;
     progress.clear();
 
     let now = clock.now();
@@ -73,7 +82,13 @@ pub async fn run(
 
     let mut summary = summary.exiting(exit);
     summary.database_statements = store.statements();
-    Ok(Some(Done { summary, settled: results.settled, report, locked: results.locked, exit }))
+    Ok(Some(Done {
+        summary,
+        settled: results.settled,
+        report,
+        locked: results.locked,
+        exit,
+    }))
 }
 
 /// How the run ends, if its outcomes get recorded.
@@ -95,8 +110,14 @@ fn exit(results: &Results, summary: &Summary, stop: &Stop, fail_on: &[FailOn]) -
 fn after_commit(exit: Exit, report: &Report, results: &Results) -> Exit {
     let sent = results.settled.iter().any(Settled::was_sent);
     match report {
-        Report { unrecorded: Some(_), .. } if sent => Exit::Unrecorded,
-        Report { unrecorded: Some(_), .. } => Exit::Unavailable,
+        Report {
+            unrecorded: Some(_),
+            ..
+        } if sent => Exit::Unrecorded,
+        Report {
+            unrecorded: Some(_),
+            ..
+        } => Exit::Unavailable,
         Report { lost, refused, .. } if lost.is_empty() && refused.is_empty() => exit,
         Report { refused, .. } if !refused.is_empty() => Exit::Unrecorded,
         Report { .. } => exit.max(Exit::Attention),
@@ -117,5 +138,7 @@ fn record(run: Uuid, summary: &Summary, host: &str) -> serde_json::Value {
 /// The outcomes as JSON lines, for when the database can't take them.
 pub fn unrecorded(done: &Done, run: Uuid) -> impl Iterator<Item = String> {
     let at = done.summary.finished_at.parse().unwrap_or_default();
-    done.settled.iter().map(move |settled| commit::row(run, settled, at).to_string())
+    done.settled
+        .iter()
+        .map(move |settled| commit::row(run, settled, at).to_string())
 }

@@ -19,8 +19,15 @@ pub struct Stop {
 impl Stop {
     /// Starts to listen.
     pub fn listen() -> std::io::Result<Self> {
-        let signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        Ok(Self { drain: CancellationToken::new(), signals: futures::lock::Mutex::new(signals), exit: Cell::new(None) })
+        let signals = (
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+        );
+        Ok(Self {
+            drain: CancellationToken::new(),
+            signals: futures::lock::Mutex::new(signals),
+            exit: Cell::new(None),
+        })
     }
 
     /// The exit code that the first signal asks for, if there was one.
@@ -49,10 +56,16 @@ impl Stop {
                 }
             };
             self.drain.cancel();
-            if self.exit.replace(Some(self.exit.get().unwrap_or(exit))).is_some() {
+            if self
+                .exit
+                .replace(Some(self.exit.get().unwrap_or(exit)))
+                .is_some()
+            {
                 return;
             }
-            tracing::info!("stopping: what is in flight may finish; a second signal stops waiting for it");
+            tracing::info!(
+                "stopping: what is in flight may finish; a second signal stops waiting for it"
+            );
         }
     }
 }

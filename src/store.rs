@@ -325,22 +325,38 @@ impl Store {
     }
 
     /// Records a run's outcomes: its own row and two bulk UPDATEs, in one transaction.
-    pub async fn commit(&mut self, run: Uuid, outcomes: &Outcomes) -> Result<Committed, StoreError> {
+    pub async fn commit(
+        &mut self,
+        run: Uuid,
+        outcomes: &Outcomes,
+    ) -> Result<Committed, StoreError> {
         let mut calls = vec![
-            Call::new(&PUBLISHED, &json!({"claim": run, "rows": outcomes.published})),
-            Call::new(&SETTLED, &json!({"claim": run, "rows": outcomes.settled, "accounts": outcomes.accounts})),
+            Call::new(
+                &PUBLISHED,
+                &json!({"claim": run, "rows": outcomes.published}),
+            ),
+            Call::new(
+                &SETTLED,
+                &json!({"claim": run, "rows": outcomes.settled, "accounts": outcomes.accounts}),
+            ),
         ];
         if let Some(record) = &outcomes.run {
             calls.push(Call::new(&RUN, record));
         }
         if !outcomes.accounts.is_empty() && !STANDING.dialect(&self.backend).is_empty() {
-            calls.push(Call::new(&STANDING, &json!({"accounts": outcomes.accounts})));
+            calls.push(Call::new(
+                &STANDING,
+                &json!({"accounts": outcomes.accounts}),
+            ));
         }
         let rows = self.transaction(Access::Writes, &calls).await?;
         if outcomes.run.is_some() && rows[2].is_empty() {
             return Ok(Committed::Before);
         }
-        let ids = rows[0].iter().chain(&rows[1]).filter_map(|id| id.parse().ok());
+        let ids = rows[0]
+            .iter()
+            .chain(&rows[1])
+            .filter_map(|id| id.parse().ok());
         Ok(Committed::Now(ids.collect()))
     }
 
@@ -370,7 +386,9 @@ impl Store {
 
     /// Sets a limit, an object with `scope`, `window`, `max` and perhaps `action`.
     pub async fn set_limit(&mut self, limit: &Value) -> Result<(), StoreError> {
-        self.query::<Value>(&LIMITS_SET, Access::Writes, limit).await.map(drop)
+        self.query::<Value>(&LIMITS_SET, Access::Writes, limit)
+            .await
+            .map(drop)
     }
 
     /// Adds posts, all or none: a list of rows with the columns of `posts` that a person sets. Returns the new ids;

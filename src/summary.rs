@@ -142,18 +142,29 @@ impl Summary {
     }
 
     fn count(&mut self, settled: &Settled) {
-        let platform = self.platforms.entry(settled.post.account.platform.clone()).or_default();
+        let platform = self
+            .platforms
+            .entry(settled.post.account.platform.clone())
+            .or_default();
         let (whole, part) = match &settled.outcome {
             Outcome::Published { .. } => (&mut self.published, &mut platform.published),
             Outcome::Retry { .. } => (&mut self.retry, &mut platform.retry),
             Outcome::Failed { .. } => (&mut self.failed, &mut platform.failed),
             Outcome::Expired => (&mut self.expired, &mut platform.expired),
             Outcome::Unconfirmed { .. } => (&mut self.unconfirmed, &mut platform.unconfirmed),
-            Outcome::Waiting { .. } | Outcome::Released => (&mut self.released, &mut platform.released),
+            Outcome::Waiting { .. } | Outcome::Released => {
+                (&mut self.released, &mut platform.released)
+            }
         };
         *whole += 1;
         *part += 1;
-        if matches!(settled.outcome, Outcome::Retry { block: Some(Block::Until(..)), .. }) {
+        if matches!(
+            settled.outcome,
+            Outcome::Retry {
+                block: Some(Block::Until(..)),
+                ..
+            }
+        ) {
             self.throttled += 1;
         }
     }
@@ -185,7 +196,10 @@ fn lateness(settled: &[Settled]) -> Lateness {
     let mut all: Vec<i64> = settled.iter().filter_map(late).collect();
     all.sort_unstable();
     // The nearest-rank percentile.
-    let rank = |percent: usize| all.get((all.len() * percent).div_ceil(100).saturating_sub(1)).copied();
+    let rank = |percent: usize| {
+        all.get((all.len() * percent).div_ceil(100).saturating_sub(1))
+            .copied()
+    };
     Lateness {
         p50: rank(50).unwrap_or_default(),
         p95: rank(95).unwrap_or_default(),

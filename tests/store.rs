@@ -11,7 +11,10 @@ use uuid::Uuid;
 #[tokio::test]
 async fn smoke() {
     let dir = tempfile::tempdir().unwrap();
-    let urls = [format!("sqlite:{}", dir.path().join("p.db").display()), cluster().database().await];
+    let urls = [
+        format!("sqlite:{}", dir.path().join("p.db").display()),
+        cluster().database().await,
+    ];
     for url in urls {
         let database: Database = url.parse().unwrap();
         println!("{database}");
@@ -48,12 +51,18 @@ async fn smoke() {
         };
         let preview = store.preview(&request).await.unwrap();
         for (p, held) in preview.posts {
-            println!("{} {} {:?} {held:?} {}", p.id, p.place, p.action, p.account.owner);
+            println!(
+                "{} {} {:?} {held:?} {}",
+                p.id, p.place, p.action, p.account.owner
+            );
         }
         for _ in 0..2 {
             let claim = store.claim(&request).await.unwrap();
             for p in claim.posts {
-                println!("claimed {} {} {:?} {}", p.id, p.place, p.action, p.account.owner);
+                println!(
+                    "claimed {} {} {:?} {}",
+                    p.id, p.place, p.action, p.account.owner
+                );
             }
         }
     }

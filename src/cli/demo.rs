@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::say;
-use crate::account::NewAccount;
+use crate::account::{Credentials, NewAccount};
 use crate::claim;
 use crate::config::Span;
 use crate::exit::{Exit, Failed};
@@ -71,7 +72,10 @@ struct SeedPost {
 pub async fn run(demo: Demo) -> Result<Exit, Failed> {
     let (directory, keep) = match demo.keep_in {
         Some(directory) => (directory, true),
-        None => (std::env::temp_dir().join(format!("publisher-demo-{}", Uuid::new_v4())), false),
+        None => (
+            std::env::temp_dir().join(format!("publisher-demo-{}", Uuid::new_v4())),
+            false,
+        ),
     };
     std::fs::create_dir_all(&directory)?;
     let result = in_directory(&directory, demo.latency.0, keep).await;
@@ -86,11 +90,15 @@ async fn in_directory(directory: &Path, latency: Duration, keep: bool) -> Result
     let seed: Seed = serde_json::from_str(SEED).expect("examples/demo.json is read by a test");
     let database = Database::Sqlite(directory.join("publisher.db"));
     migrate::run(&database).await?;
-    let key = Key::load_or_create(&directory.join("encryption.key")).map_err(Failed::configuration)?;
+    let key = Key::load_or_create(&directory.join("encryption.key"))?;
     let mut store = Store::open(&database).await?;
     plant(&mut store, &seed, &key, directory).await?;
 
-    let settings = sandbox::Settings { addr: ([127, 0, 0, 1], 0).into(), latency, faults: Vec::new() };
+    let settings = sandbox::Settings {
+        addr: ([127, 0, 0, 1], 0).into(),
+        latency,
+        faults: Vec::new(),
+    };
     let sandbox = Sandbox::bind(settings).await?;
     let url = sandbox.url();
     let (ended, end) = tokio::sync::oneshot::channel::<()>();
@@ -99,7 +107,11 @@ async fn in_directory(directory: &Path, latency: Duration, keep: bool) -> Result
         end.await.ok();
     }));
 
-    let owners: std::collections::BTreeSet<&str> = seed.accounts.iter().map(|account| account.owner.as_str()).collect();
+    let owners: std::collections::BTreeSet<&str> = seed
+        .accounts
+        .iter()
+        .map(|account| account.owner.as_str())
+        .collect();
     say(&format!(
         "{} posts are due for {} accounts of {} owners; the sandbox at {url} stands in for the platforms.\n\n",
         seed.posts.len(),
@@ -107,7 +119,13 @@ async fn in_directory(directory: &Path, latency: Duration, keep: bool) -> Result
         owners.len(),
     ))?;
     let bars = std::io::stderr().is_terminal();
-    let bars = |posts: &[_]| if bars { Progress::bars(posts) } else { Progress::hidden() };
+    let bars = |posts: &[_]| {
+        if bars {
+            Progress::bars(posts)
+        } else {
+            Progress::hidden()
+        }
+    };
     let time_budget = Duration::from_secs(60);
     let timeouts = Timeouts::default();
     let lease = claim::lease(time_budget, timeouts.upload);
@@ -136,7 +154,9 @@ async fn in_directory(directory: &Path, latency: Duration, keep: bool) -> Result
     let done = run::run(&mut store, &options, &Http::new(timeouts), &stop, bars).await?;
     store.close().await;
     ended.send(()).ok();
-    serving.await.map_err(|e| Failed::new(Exit::Bug, format!("the sandbox ended badly: {e}")))??;
+    serving
+        .await
+        .map_err(|e| Failed::new(Exit::Bug, format!("the sandbox ended badly: {e}")))??;
     match done {
         Some(done) => tell(&done, &seed, keep.then_some(directory)),
         None => Err(Failed::new(Exit::Bug, "nothing was due in the demo")),
@@ -149,19 +169,31 @@ async fn plant(store: &mut Store, seed: &Seed, key: &Key, directory: &Path) -> R
     std::fs::write(&video, vec![0_u8; VIDEO_BYTES])?;
     let mut ids = BTreeMap::new();
     for account in &seed.accounts {
-        let token = json!({"access_token": format!("demo-token-{}", account.owner)}).to_string();
+        let token = SecretString::from(format!("demo-token-{}", account.external_id));
+        let credentials = Credentials {
+            access_token: token,
+            refresh_token: None,
+        };
         let added = NewAccount {
             owner: account.owner.clone(),
             platform: account.platform.clone(),
             external_id: account.external_id.clone(),
             display_name: account.name.clone(),
             timezone: account.timezone.clone(),
-            credentials: Some(secret::seal(key, &account.platform, &account.external_id, &token)),
+            credentials: Some(secret::seal(
+                key,
+                &account.platform,
+                &account.external_id,
+                &credentials,
+            )?),
             token_expires_at: None,
             settings: Map::new(),
         };
         let row = store.add_account(&added).await?;
-        ids.insert(format!("{}:{}", account.platform, account.external_id), (row["id"].clone(), &account.timezone));
+        ids.insert(
+            format!("{}:{}", account.platform, account.external_id),
+            (row["id"].clone(), &account.timezone),
+        );
     }
     for limit in &seed.limits {
         store.set_limit(limit).await?;
@@ -175,15 +207,22 @@ async fn plant(store: &mut Store, seed: &Seed, key: &Key, directory: &Path) -> R
         row.insert("account_id".to_owned(), account_id.clone());
         row.insert("scheduled_at".to_owned(), json!(instant(scheduled_at)));
         row.insert("timezone".to_owned(), json!(timezone));
-        let local_time = scheduled_at.with_timezone(&zone).format("%Y-%m-%dT%H:%M:%S");
+        let local_time = scheduled_at
+            .with_timezone(&zone)
+            .format("%Y-%m-%dT%H:%M:%S");
         row.insert("local_time".to_owned(), json!(local_time.to_string()));
-        if row.get("media").is_some_and(|media| media[0]["path"] == "clip.mp4") {
+        if row
+            .get("media")
+            .is_some_and(|media| media[0]["path"] == "clip.mp4")
+        {
             row.insert("media".to_owned(), json!([{"path": video}]));
         }
         Some(Value::Object(row))
     };
     let rows: Option<Vec<Value>> = seed.posts.iter().map(row).collect();
-    store.add_posts(&rows.expect("examples/demo.json is read by a test")).await?;
+    store
+        .add_posts(&rows.expect("examples/demo.json is read by a test"))
+        .await?;
     Ok(())
 }
 
@@ -194,14 +233,26 @@ fn tell(done: &Done, seed: &Seed, kept: Option<&Path>) -> Result<Exit, Failed> {
     let held = seed.posts.len() - summary.due;
     text.push_str("\nWhat you saw:\n");
     let mut point = |point: String| text.push_str(&format!("  - {point}\n"));
-    point(format!("one query claimed {} posts; {held} stayed pending, over its owner's limit of the day", summary.due));
-    point(format!("{} were older than 24 hours and were dropped without calling a platform", summary.expired));
+    point(format!(
+        "one query claimed {} posts; {held} stayed pending, over its owner's limit of the day",
+        summary.due
+    ));
+    point(format!(
+        "{} were older than 24 hours and were dropped without calling a platform",
+        summary.expired
+    ));
     for settled in &done.settled {
         if let crate::outcome::Outcome::Failed { reason } = &settled.outcome {
-            point(format!("post {} failed on its own: {}", settled.post.id, reason.message));
+            point(format!(
+                "post {} failed on its own: {}",
+                settled.post.id, reason.message
+            ));
         }
     }
-    point(format!("two bulk UPDATEs recorded everything: {} statements in all", summary.database_statements));
+    point(format!(
+        "two bulk UPDATEs recorded everything: {} statements in all",
+        summary.database_statements
+    ));
     text.push_str(
         "\nTry next:\n  \
          publisher sandbox                                        the stand-in for the platforms, to keep\n  \
@@ -211,7 +262,10 @@ fn tell(done: &Done, seed: &Seed, kept: Option<&Path>) -> Result<Exit, Failed> {
          publisher run --sandbox http://127.0.0.1:8025            do it\n",
     );
     if let Some(directory) = kept {
-        text.push_str(&format!("\nThe database is {}.\n", directory.join("publisher.db").display()));
+        text.push_str(&format!(
+            "\nThe database is {}.\n",
+            directory.join("publisher.db").display()
+        ));
     }
     say(&text)?;
     Ok(done.exit)

@@ -18,14 +18,21 @@ pub async fn run(command: Migrate, config: &Config) -> Result<Exit, Failed> {
     let (database, version) = (&config.database, migrate::version());
     if command.check {
         migrate::check(database).await?;
-        say(&format!("{database}: the schema is version {version}, as it should be\n"))?;
+        say(&format!(
+            "{database}: the schema is version {version}, as it should be\n"
+        ))?;
         return Ok(Exit::Ok);
     }
     let applied = migrate_at(database).await?;
     if applied.is_empty() {
-        say(&format!("{database}: nothing to do, the schema is version {version}\n"))?;
+        say(&format!(
+            "{database}: nothing to do, the schema is version {version}\n"
+        ))?;
     } else {
-        say(&format!("{database}: applied {}; the schema is version {version}\n", applied.join(", ")))?;
+        say(&format!(
+            "{database}: applied {}; the schema is version {version}\n",
+            applied.join(", ")
+        ))?;
     }
     Ok(Exit::Ok)
 }

@@ -45,7 +45,9 @@ pub async fn run(options: &Options, config: &Config, as_json: bool) -> Result<Ex
     store.close().await;
     let now = preview.now.unwrap_or_else(|| Clock::host().now());
     let planned = plan(preview.posts, options.request.limit);
-    let rejects = planned.iter().any(|planned| matches!(planned.plan, Plan::Reject(_)));
+    let rejects = planned
+        .iter()
+        .any(|planned| matches!(planned.plan, Plan::Reject(_)));
     let exit = if rejects { Exit::Attention } else { Exit::Ok };
     let lanes = lanes(&planned, options);
     let text = if as_json {
@@ -61,7 +63,10 @@ fn plan(posts: Vec<(ClaimedPost, Option<String>)>, limit: u32) -> Vec<Planned> {
     let mut claimed = 0;
     let plan = |(post, held_by): (ClaimedPost, Option<String>)| {
         if let Some(by) = held_by {
-            return Planned { post, plan: Plan::HoldBack(by) };
+            return Planned {
+                post,
+                plan: Plan::HoldBack(by),
+            };
         }
         claimed += 1;
         let plan = if claimed > limit {
@@ -81,9 +86,16 @@ fn plan(posts: Vec<(ClaimedPost, Option<String>)>, limit: u32) -> Vec<Planned> {
 fn validated(post: &ClaimedPost) -> Plan {
     let problems = match platform::by_name(&post.account.platform) {
         Some(platform) => publish::problems(platform, post),
-        None => vec![format!("this version knows no platform `{}`", post.account.platform)],
+        None => vec![format!(
+            "this version knows no platform `{}`",
+            post.account.platform
+        )],
     };
-    if problems.is_empty() { Plan::Publish } else { Plan::Reject(problems) }
+    if problems.is_empty() {
+        Plan::Publish
+    } else {
+        Plan::Reject(problems)
+    }
 }
 
 /// A lane of the plan.
@@ -98,13 +110,21 @@ struct Lane {
 
 fn lanes(planned: &[Planned], options: &Options) -> BTreeMap<String, Lane> {
     let mut accounts: BTreeMap<(&str, i64), u64> = BTreeMap::new();
-    for planned in planned.iter().filter(|planned| matches!(planned.plan, Plan::Publish)) {
-        *accounts.entry((&planned.post.account.platform, planned.post.account.id)).or_default() += 1;
+    for planned in planned
+        .iter()
+        .filter(|planned| matches!(planned.plan, Plan::Publish))
+    {
+        *accounts
+            .entry((&planned.post.account.platform, planned.post.account.id))
+            .or_default() += 1;
     }
     let mut lanes: BTreeMap<String, Lane> = BTreeMap::new();
     for ((name, _), posts) in accounts {
         let own = platform::by_name(name).map_or(1, platform::Platform::cap);
-        let cap = options.settings.pace.cap(own, options.settings.caps.get(name).copied());
+        let cap = options
+            .settings
+            .pace
+            .cap(own, options.settings.caps.get(name).copied());
         let lane = lanes.entry(name.to_owned()).or_default();
         lane.cap = cap as u64;
         lane.posts += posts;
@@ -114,7 +134,12 @@ fn lanes(planned: &[Planned], options: &Options) -> BTreeMap<String, Lane> {
     lanes
 }
 
-fn machine(planned: &[Planned], lanes: &BTreeMap<String, Lane>, now: DateTime<Utc>, exit: Exit) -> Value {
+fn machine(
+    planned: &[Planned],
+    lanes: &BTreeMap<String, Lane>,
+    now: DateTime<Utc>,
+    exit: Exit,
+) -> Value {
     let list = |wanted: fn(&Plan) -> Option<Value>| -> Vec<Value> {
         let item = |planned: &Planned| {
             let extra = wanted(&planned.plan)?;
@@ -132,7 +157,10 @@ fn machine(planned: &[Planned], lanes: &BTreeMap<String, Lane>, now: DateTime<Ut
         planned.iter().filter_map(item).collect()
     };
     let lane = |(name, lane): (&String, &Lane)| {
-        (name.clone(), json!({"posts": lane.posts, "cap": lane.cap, "estimate_seconds": lane.seconds}))
+        (
+            name.clone(),
+            json!({"posts": lane.posts, "cap": lane.cap, "estimate_seconds": lane.seconds}),
+        )
     };
     json!({
         "now": instant(now),
@@ -149,31 +177,68 @@ fn machine(planned: &[Planned], lanes: &BTreeMap<String, Lane>, now: DateTime<Ut
     })
 }
 
-fn human(planned: &[Planned], lanes: &BTreeMap<String, Lane>, now: DateTime<Utc>, database: &str) -> String {
-    let mut text = format!("Dry run at {} on {database}: nothing is written or sent.\n", now.format("%Y-%m-%d %H:%M:%SZ"));
+fn human(
+    planned: &[Planned],
+    lanes: &BTreeMap<String, Lane>,
+    now: DateTime<Utc>,
+    database: &str,
+) -> String {
+    let mut text = format!(
+        "Dry run at {} on {database}: nothing is written or sent.\n",
+        now.format("%Y-%m-%d %H:%M:%SZ")
+    );
     if planned.is_empty() {
         text.push_str("Nothing is due.\n");
     }
     for (name, lane) in lanes {
-        let mine = |planned: &&Planned| matches!(planned.plan, Plan::Publish) && planned.post.account.platform == *name;
-        line(&mut text, &format!("\n{name}: publish {}, {} at once", lane.posts, lane.cap));
-        planned.iter().filter(mine).for_each(|planned| line(&mut text, &described(planned, now, "")));
+        let mine = |planned: &&Planned| {
+            matches!(planned.plan, Plan::Publish) && planned.post.account.platform == *name
+        };
+        line(
+            &mut text,
+            &format!("\n{name}: publish {}, {} at once", lane.posts, lane.cap),
+        );
+        planned
+            .iter()
+            .filter(mine)
+            .for_each(|planned| line(&mut text, &described(planned, now, "")));
     }
-    section(&mut text, planned, now, "expired, to be dropped", |plan| matches!(plan, Plan::Expire).then(String::new));
-    section(&mut text, planned, now, "held by a run that died, to be recovered", |plan| {
-        matches!(plan, Plan::Recover).then(String::new)
+    section(&mut text, planned, now, "expired, to be dropped", |plan| {
+        matches!(plan, Plan::Expire).then(String::new)
     });
+    section(
+        &mut text,
+        planned,
+        now,
+        "held by a run that died, to be recovered",
+        |plan| matches!(plan, Plan::Recover).then(String::new),
+    );
     section(&mut text, planned, now, "held back", |plan| {
-        if let Plan::HoldBack(by) = plan { Some(format!("by {by}")) } else { None }
+        if let Plan::HoldBack(by) = plan {
+            Some(format!("by {by}"))
+        } else {
+            None
+        }
     });
     section(&mut text, planned, now, "would be rejected", |plan| {
-        if let Plan::Reject(problems) = plan { Some(problems.join("; ")) } else { None }
+        if let Plan::Reject(problems) = plan {
+            Some(problems.join("; "))
+        } else {
+            None
+        }
     });
-    section(&mut text, planned, now, "beyond --limit, for the next run", |plan| {
-        matches!(plan, Plan::OverLimit).then(String::new)
-    });
+    section(
+        &mut text,
+        planned,
+        now,
+        "beyond --limit, for the next run",
+        |plan| matches!(plan, Plan::OverLimit).then(String::new),
+    );
     if let Some(seconds) = lanes.values().map(|lane| lane.seconds).max() {
-        line(&mut text, &format!("\nAbout {seconds} s, at a second a post."));
+        line(
+            &mut text,
+            &format!("\nAbout {seconds} s, at a second a post."),
+        );
     }
     text
 }
@@ -198,8 +263,16 @@ fn section(
 fn described(planned: &Planned, now: DateTime<Utc>, remark: &str) -> String {
     let post = &planned.post;
     let late = (now - post.scheduled_at).num_minutes();
-    let late = if late < 120 { format!("{late} min") } else { format!("{} h", late / 60) };
-    let remark = if remark.is_empty() { String::new() } else { format!("  [{remark}]") };
+    let late = if late < 120 {
+        format!("{late} min")
+    } else {
+        format!("{} h", late / 60)
+    };
+    let remark = if remark.is_empty() {
+        String::new()
+    } else {
+        format!("  [{remark}]")
+    };
     format!(
         "{:>6}. post {:<7} {:<28} {:<14} {:>7} late  {}{remark}",
         post.place,

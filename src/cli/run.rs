@@ -68,7 +68,13 @@ pub struct Run {
     #[arg(long, env = "PUBLISHER_TIME_BUDGET", value_name = "TIME")]
     time_budget: Option<Span>,
     /// What makes the exit code 1 [default: failed,expired,unconfirmed].
-    #[arg(long, env = "PUBLISHER_FAIL_ON", value_name = "WHAT", value_delimiter = ',', value_enum)]
+    #[arg(
+        long,
+        env = "PUBLISHER_FAIL_ON",
+        value_name = "WHAT",
+        value_delimiter = ',',
+        value_enum
+    )]
     fail_on: Vec<FailOn>,
     /// Send all traffic to a sandbox at URL/<platform>/… instead of the platforms.
     #[arg(long, env = "PUBLISHER_SANDBOX", value_name = "URL")]
@@ -82,11 +88,18 @@ pub struct Run {
 }
 
 fn cap(text: &str) -> Result<(String, NonZeroUsize), String> {
-    let (name, number) = text.split_once('=').ok_or("write it as PLATFORM=N, such as facebook=12")?;
+    let (name, number) = text
+        .split_once('=')
+        .ok_or("write it as PLATFORM=N, such as facebook=12")?;
     if platform::by_name(name).is_none() {
-        return Err(format!("there is no platform `{name}`; there are {}", platform::names().join(", ")));
+        return Err(format!(
+            "there is no platform `{name}`; there are {}",
+            platform::names().join(", ")
+        ));
     }
-    let number = number.parse().map_err(|_| format!("`{number}` is not a whole number from 1"))?;
+    let number = number
+        .parse()
+        .map_err(|_| format!("`{number}` is not a whole number from 1"))?;
     Ok((name.to_owned(), number))
 }
 
@@ -105,7 +118,13 @@ pub async fn run(command: Run, config: &Config) -> Result<Exit, Failed> {
         migrate_at(&config.database).await?;
     }
     let mut store = open(config).await?;
-    let bars = |posts: &[_]| if interactive { Progress::bars(posts) } else { Progress::hidden() };
+    let bars = |posts: &[_]| {
+        if interactive {
+            Progress::bars(posts)
+        } else {
+            Progress::hidden()
+        }
+    };
     let done = run::run(&mut store, &options, &http, &stop, bars).await?;
     let statements = store.statements();
     store.close().await;
@@ -137,10 +156,14 @@ fn nothing_due(options: &Options, statements: u32) -> String {
 /// Flags, then the file, then the defaults.
 fn options(command: Run, config: &Config) -> Result<(Options, Http), Failed> {
     let file = &config.file;
-    let span = |flag: Option<Span>, file: Option<Span>, default| flag.or(file).map_or(default, |span: Span| span.0);
+    let span = |flag: Option<Span>, file: Option<Span>, default| {
+        flag.or(file).map_or(default, |span: Span| span.0)
+    };
     let expiry = span(command.expiry, file.expiry, DEFAULT_EXPIRY);
     if expiry.is_zero() || expiry > LONGEST_EXPIRY {
-        return Err(Failed::usage("the expiry must be more than 0 and at most 7d: a later post is never sent"));
+        return Err(Failed::usage(
+            "the expiry must be more than 0 and at most 7d: a later post is never sent",
+        ));
     }
     let time_budget = span(command.time_budget, file.time_budget, DEFAULT_TIME_BUDGET);
     let defaults = Timeouts::default();
@@ -149,8 +172,11 @@ fn options(command: Run, config: &Config) -> Result<(Options, Http), Failed> {
         upload: span(None, file.upload_timeout, defaults.upload),
     };
     let lease = claim::lease(time_budget, timeouts.request.max(timeouts.upload));
-    let mut caps: BTreeMap<String, NonZeroUsize> =
-        file.platforms.iter().filter_map(|(name, settings)| Some((name.clone(), settings.cap?))).collect();
+    let mut caps: BTreeMap<String, NonZeroUsize> = file
+        .platforms
+        .iter()
+        .filter_map(|(name, settings)| Some((name.clone(), settings.cap?)))
+        .collect();
     caps.extend(command.caps);
     let options = Options {
         request: Request {
@@ -163,7 +189,14 @@ fn options(command: Run, config: &Config) -> Result<(Options, Http), Failed> {
             owners: command.owners,
         },
         settings: Settings {
-            pace: pace(command.pace.as_deref().or(file.pace.as_deref()).unwrap_or("smart"), config)?,
+            pace: pace(
+                command
+                    .pace
+                    .as_deref()
+                    .or(file.pace.as_deref())
+                    .unwrap_or("smart"),
+                config,
+            )?,
             caps,
             time_budget,
             lease,
@@ -180,8 +213,15 @@ fn options(command: Run, config: &Config) -> Result<(Options, Http), Failed> {
 fn pace(name: &str, config: &Config) -> Result<Pace, Failed> {
     let custom = || config.file.paces.get(name).cloned().map(Pace::Custom);
     Pace::by_name(name).or_else(custom).ok_or_else(|| {
-        let own: String = config.file.paces.keys().map(|name| format!(", {name}")).collect();
-        Failed::usage(format!("there is no pace `{name}`; there are smart, gentle, max-speed{own}"))
+        let own: String = config
+            .file
+            .paces
+            .keys()
+            .map(|name| format!(", {name}"))
+            .collect();
+        Failed::usage(format!(
+            "there is no pace `{name}`; there are smart, gentle, max-speed{own}"
+        ))
     })
 }
 
@@ -193,8 +233,11 @@ fn fail_on(flags: Vec<FailOn>, config: &Config) -> Result<Vec<FailOn>, Failed> {
         return Ok(vec![FailOn::Failed, FailOn::Expired, FailOn::Unconfirmed]);
     };
     let read = |name: &String| {
-        clap::ValueEnum::from_str(name, false)
-            .map_err(|_| Failed::configuration(format!("fail_on: `{name}` is none of failed, expired, unconfirmed, retry, none")))
+        clap::ValueEnum::from_str(name, false).map_err(|_| {
+            Failed::configuration(format!(
+                "fail_on: `{name}` is none of failed, expired, unconfirmed, retry, none"
+            ))
+        })
     };
     names.iter().map(read).collect()
 }
@@ -203,7 +246,11 @@ fn fail_on(flags: Vec<FailOn>, config: &Config) -> Result<Vec<FailOn>, Failed> {
 fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = name.trim();
-    if name.is_empty() { "unknown".to_owned() } else { name.to_owned() }
+    if name.is_empty() {
+        "unknown".to_owned()
+    } else {
+        name.to_owned()
+    }
 }
 
 /// Tells on stderr what a person should know.
@@ -215,26 +262,42 @@ fn report(done: &Done, run: Uuid) {
             Outcome::Expired => "it was too late to publish it",
             _ => return None,
         };
-        Some(format!("post {} ({}) {}: {what}", post.id, post.account.label(), outcome.name()))
+        Some(format!(
+            "post {} ({}) {}: {what}",
+            post.id,
+            post.account.label(),
+            outcome.name()
+        ))
     });
     let problems: Vec<String> = problems.collect();
     if done.exit != Exit::Ok {
         problems.iter().take(TOLD).for_each(|line| complain(line));
         if problems.len() > TOLD {
-            complain(&format!("and {} more; see `publisher posts list`", problems.len() - TOLD));
+            complain(&format!(
+                "and {} more; see `publisher posts list`",
+                problems.len() - TOLD
+            ));
         }
     }
     for (account, why) in &done.locked {
-        complain(&format!("the credentials of {account} can't be opened: {why}"));
+        complain(&format!(
+            "the credentials of {account} can't be opened: {why}"
+        ));
     }
     for id in &done.report.lost {
-        complain(&format!("post {id} was changed by somebody else while this run had it; its outcome was not recorded"));
+        complain(&format!(
+            "post {id} was changed by somebody else while this run had it; its outcome was not recorded"
+        ));
     }
     for (id, why) in &done.report.refused {
-        complain(&format!("the database refused the outcome of post {id}: {why}"));
+        complain(&format!(
+            "the database refused the outcome of post {id}: {why}"
+        ));
     }
     if let Some(why) = &done.report.unrecorded {
-        complain(&format!("the outcomes could not be recorded ({why}); they follow, one JSON object a line"));
+        complain(&format!(
+            "the outcomes could not be recorded ({why}); they follow, one JSON object a line"
+        ));
     }
     if done.report.unrecorded.is_some() || !done.report.refused.is_empty() {
         run::unrecorded(done, run).for_each(|line| error_line(&line));

@@ -11,7 +11,12 @@ use crate::sandbox::{Fault, Sandbox, Settings};
 #[derive(Debug, clap::Args)]
 pub struct Serve {
     /// Where to listen.
-    #[arg(long, env = "PUBLISHER_SANDBOX_ADDR", default_value = "127.0.0.1:8025", value_name = "ADDR")]
+    #[arg(
+        long,
+        env = "PUBLISHER_SANDBOX_ADDR",
+        default_value = "127.0.0.1:8025",
+        value_name = "ADDR"
+    )]
     addr: SocketAddr,
     /// How long each answer takes.
     #[arg(long, default_value = "200ms", value_name = "TIME")]
@@ -23,10 +28,17 @@ pub struct Serve {
 
 /// Serves until a signal comes.
 pub async fn run(serve: Serve) -> Result<Exit, Failed> {
-    let settings = Settings { addr: serve.addr, latency: serve.latency.0, faults: serve.faults };
-    let sandbox = Sandbox::bind(settings)
-        .await
-        .map_err(|e| Failed::usage(format!("can't listen on {}: {e}; choose another with --addr", serve.addr)))?;
+    let settings = Settings {
+        addr: serve.addr,
+        latency: serve.latency.0,
+        faults: serve.faults,
+    };
+    let sandbox = Sandbox::bind(settings).await.map_err(|e| {
+        Failed::usage(format!(
+            "can't listen on {}: {e}; choose another with --addr",
+            serve.addr
+        ))
+    })?;
     let url = sandbox.url();
     say(&format!(
         "The sandbox listens on {url}\n  publisher run --sandbox {url}\n  {url}api/posts   what was published\n  \

@@ -9,6 +9,9 @@ use crate::schedule::Lateness;
 /// What `max-speed` allows a platform: no cap of ours, but a process may only have so many open connections.
 const MAX_SPEED_CAP: usize = 128;
 
+/// How many lateness classes there are.
+pub(super) const CLASSES: usize = Lateness::Critical as usize + 1;
+
 /// What one lateness class may do within a platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Class {
@@ -17,7 +20,7 @@ pub(super) struct Class {
 }
 
 /// One [`Class`] per [`Lateness`].
-pub(super) type Classes = [Class; Lateness::COUNT];
+pub(super) type Classes = [Class; CLASSES];
 
 /// How fast a run goes.
 #[derive(Clone, Debug)]
@@ -54,11 +57,23 @@ impl Pace {
     }
 
     pub(super) fn classes(&self) -> Classes {
-        let open = Class { at_once: usize::MAX, between_starts: Duration::ZERO };
-        let class = |at_once, milliseconds| Class { at_once, between_starts: Duration::from_millis(milliseconds) };
+        let open = Class {
+            at_once: usize::MAX,
+            between_starts: Duration::ZERO,
+        };
+        let class = |at_once, milliseconds| Class {
+            at_once,
+            between_starts: Duration::from_millis(milliseconds),
+        };
         match self {
-            Self::Smart | Self::MaxSpeed => [open; Lateness::COUNT],
-            Self::Gentle => [class(3, 500), class(2, 750), class(2, 1000), class(1, 0), class(1, 0)],
+            Self::Smart | Self::MaxSpeed => [open; CLASSES],
+            Self::Gentle => [
+                class(3, 500),
+                class(2, 750),
+                class(2, 1000),
+                class(1, 0),
+                class(1, 0),
+            ],
             Self::Custom(settings) => {
                 let from = |setting: Option<ClassPace>| {
                     setting.map_or(open, |class| Class {
@@ -67,7 +82,13 @@ impl Pace {
                     })
                 };
                 let severe = from(settings.severe);
-                [from(settings.on_time), from(settings.recent), from(settings.moderate), severe, severe]
+                [
+                    from(settings.on_time),
+                    from(settings.recent),
+                    from(settings.moderate),
+                    severe,
+                    severe,
+                ]
             }
         }
     }

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use tokio::time::{Sleep, sleep_until};
 
-use super::pace::Classes;
+use super::pace::{CLASSES, Classes};
 use crate::account::AccountId;
 use crate::schedule::Lateness;
 
@@ -44,13 +44,13 @@ pub(super) struct Queue {
     /// Each account's posts in order; the head is the one that may be in flight.
     accounts: HashMap<AccountId, VecDeque<Place>>,
     /// Heads that may start, per lateness class.
-    ready: [BTreeSet<Place>; Lateness::COUNT],
+    ready: [BTreeSet<Place>; CLASSES],
     /// Heads that wait for an instant.
     waiting: BTreeSet<(Instant, Place)>,
     started: BTreeSet<Place>,
     classes: Classes,
-    class_in_flight: [usize; Lateness::COUNT],
-    class_opens: [Option<Instant>; Lateness::COUNT],
+    class_in_flight: [usize; CLASSES],
+    class_opens: [Option<Instant>; CLASSES],
     in_flight: usize,
     max_in_flight: usize,
     stopped: bool,
@@ -66,8 +66,8 @@ impl Queue {
             waiting: BTreeSet::new(),
             started: BTreeSet::new(),
             classes,
-            class_in_flight: [0; Lateness::COUNT],
-            class_opens: [None; Lateness::COUNT],
+            class_in_flight: [0; CLASSES],
+            class_opens: [None; CLASSES],
             in_flight: 0,
             max_in_flight: 0,
             stopped: false,
@@ -107,7 +107,11 @@ impl Queue {
             let Some(next) = self.next_instant() else {
                 // What is in flight may free an account; the lane asks again after each step.
                 let finished = self.in_flight == 0;
-                return if finished { Poll::Ready(None) } else { Poll::Pending };
+                return if finished {
+                    Poll::Ready(None)
+                } else {
+                    Poll::Pending
+                };
             };
             let timer = self.timer.insert(Box::pin(sleep_until(next.into())));
             if timer.as_mut().poll(context).is_pending() {
@@ -134,7 +138,9 @@ impl Queue {
     }
 
     fn advance(&mut self, account: AccountId) {
-        let Some(posts) = self.accounts.get_mut(&account) else { return };
+        let Some(posts) = self.accounts.get_mut(&account) else {
+            return;
+        };
         posts.pop_front();
         if let Some(head) = posts.front() {
             self.ready[self.entries[head].lateness as usize].insert(*head);
@@ -153,8 +159,10 @@ impl Queue {
     /// The first post in the claim's order whose class has room.
     fn take(&mut self, now: Instant) -> Option<Place> {
         let first = |class: usize| Some((*self.ready[class].first()?, class));
-        let (place, class) =
-            (0..Lateness::COUNT).filter(|&class| self.has_room(class, now)).filter_map(first).min()?;
+        let (place, class) = (0..CLASSES)
+            .filter(|&class| self.has_room(class, now))
+            .filter_map(first)
+            .min()?;
         self.ready[class].remove(&place);
         if self.started.insert(place) {
             self.class_opens[class] = Some(now + self.classes[class].between_starts);
@@ -172,7 +180,9 @@ impl Queue {
 
     /// Whether the class's first post has started already: going on is not a start, so it keeps no distance.
     fn goes_on(&self, class: usize) -> bool {
-        self.ready[class].first().is_some_and(|place| self.started.contains(place))
+        self.ready[class]
+            .first()
+            .is_some_and(|place| self.started.contains(place))
     }
 
     /// When to look again, if it is time and not a step's end that is waited for.
@@ -181,6 +191,9 @@ impl Queue {
             let room = self.class_in_flight[class] < self.classes[class].at_once;
             self.class_opens[class].filter(|_| room && !self.ready[class].is_empty())
         };
-        (0..Lateness::COUNT).filter_map(opening).chain(self.waiting.first().map(|(at, _)| *at)).min()
+        (0..CLASSES)
+            .filter_map(opening)
+            .chain(self.waiting.first().map(|(at, _)| *at))
+            .min()
     }
 }

@@ -27,21 +27,47 @@ impl Cluster {
     /// Starts a cluster with these server options.
     pub fn start(options: &[&str]) -> Self {
         let bin = bin_dir();
-        let dir = tempfile::Builder::new().prefix("publisher-pg-").tempdir().unwrap().keep();
+        let dir = tempfile::Builder::new()
+            .prefix("publisher-pg-")
+            .tempdir()
+            .unwrap()
+            .keep();
         let as_postgres = is_root();
         if as_postgres {
-            assert!(Command::new("chown").arg("postgres").arg(&dir).status().unwrap().success());
+            assert!(
+                Command::new("chown")
+                    .arg("postgres")
+                    .arg(&dir)
+                    .status()
+                    .unwrap()
+                    .success()
+            );
         }
-        let server_user: &[&str] = if as_postgres { &["runuser", "-u", "postgres", "--"] } else { &["env"] };
+        let server_user: &[&str] = if as_postgres {
+            &["runuser", "-u", "postgres", "--"]
+        } else {
+            &["env"]
+        };
         let data = dir.join("data");
         let initdb = Command::new(server_user[0])
             .args(&server_user[1..])
             .arg(bin.join("initdb"))
-            .args(["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"])
+            .args([
+                "--auth=trust",
+                "--username=postgres",
+                "--encoding=UTF8",
+                "--locale=C",
+                "--no-sync",
+                "-D",
+            ])
             .arg(&data)
             .output()
             .unwrap();
-        assert!(initdb.status.success(), "initdb: {}", String::from_utf8_lossy(&initdb.stderr));
+        assert!(
+            initdb.status.success(),
+            "initdb: {}",
+            String::from_utf8_lossy(&initdb.stderr)
+        );
         let port = free_port();
         // The shell waits on its standard input and then ends the server that it started.
         let mut watchdog = Command::new("sh")
@@ -63,11 +89,17 @@ impl Cluster {
             .spawn()
             .unwrap();
         let mut log = BufReader::new(watchdog.stderr.take().unwrap()).lines();
-        let ready = log.by_ref().map_while(Result::ok).find(|line| line.contains("ready to accept connections"));
+        let ready = log
+            .by_ref()
+            .map_while(Result::ok)
+            .find(|line| line.contains("ready to accept connections"));
         assert!(ready.is_some(), "PostgreSQL did not start");
         // The server must never block on a full pipe.
         std::thread::spawn(move || log.map_while(Result::ok).for_each(drop));
-        Self { port, _watchdog: watchdog }
+        Self {
+            port,
+            _watchdog: watchdog,
+        }
     }
 
     /// A new, empty database; its URL.
@@ -75,7 +107,10 @@ impl Cluster {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let mut admin = PgConnection::connect(&self.url("postgres")).await.unwrap();
-        admin.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
+        admin
+            .execute(AssertSqlSafe(format!("CREATE DATABASE {name}")))
+            .await
+            .unwrap();
         self.url(&name)
     }
 
@@ -92,7 +127,11 @@ impl Cluster {
 
 /// A port that was free a moment ago.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 fn is_root() -> bool {
@@ -109,10 +148,15 @@ fn bin_dir() -> PathBuf {
 }
 
 fn find_bin_dir() -> Option<PathBuf> {
-    let mut versions: Vec<PathBuf> =
-        std::fs::read_dir("/usr/lib/postgresql").ok()?.flatten().map(|entry| entry.path().join("bin")).collect();
+    let mut versions: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
+        .ok()?
+        .flatten()
+        .map(|entry| entry.path().join("bin"))
+        .collect();
     versions.sort();
-    versions.into_iter().rfind(|bin| bin.join("postgres").exists())
+    versions
+        .into_iter()
+        .rfind(|bin| bin.join("postgres").exists())
 }
 
 /// Installs Debian packages as root, one process at a time; anywhere else it says what is missing and fails.
