@@ -1,0 +1,109 @@
+//! How close a run comes to what the platforms' caps and their latency allow.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::{Row, World, median, milliseconds, sandbox};
+use crate::databases::{Engine, Seed, text};
+
+const LATENCY: Duration = Duration::from_millis(50);
+const POSTS_PER_PLATFORM: usize = 100;
+const ACCOUNTS_PER_PLATFORM: usize = 20;
+const TURNS: usize = 5;
+const TARGET: f64 = 1.05;
+/// The least that makes a video; here it is requests that count.
+const VIDEO_BYTES: u64 = 64 * 1024;
+
+pub(super) fn take(world: &World) -> Result<Vec<Row>> {
+    let sandbox = sandbox(world, LATENCY)?;
+    let video = world.directory.path().join("short.mp4");
+    std::fs::File::create(&video)?.set_len(VIDEO_BYTES)?;
+    let platforms = publisher::platform::names();
+    let mut seed = Seed {
+        accounts: Vec::new(),
+        due: Vec::new(),
+        future: 0,
+    };
+    for platform in &platforms {
+        let first = seed.accounts.len();
+        let accounts = (0..ACCOUNTS_PER_PLATFORM).map(|n| (*platform, external_id(platform, n)));
+        seed.accounts.extend(accounts);
+        let posts = (0..POSTS_PER_PLATFORM).map(|n| {
+            (
+                first + n % ACCOUNTS_PER_PLATFORM,
+                content(platform, n, &video),
+            )
+        });
+        seed.due.extend(posts);
+    }
+    let due = seed.due.len();
+
+    let mut rows = Vec::new();
+    for engine in Engine::ALL {
+        let template = world.template(engine, "latency", &seed)?;
+        let (mut walls, mut stages, mut bounds) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..TURNS {
+            let database = world.fresh(&template)?;
+            world.runtime.block_on(sandbox.reset())?;
+            let ran = world.programs.publish(&database, &sandbox, "smart", due)?;
+            let stats = world.runtime.block_on(sandbox.stats())?;
+            let stage = ran.summary["duration_ms"].as_u64().context("duration_ms")?;
+            bounds.push(lower_bound(&ran.summary, &stats)?);
+            walls.push(ran.wall);
+            stages.push(Duration::from_millis(stage));
+        }
+        let bound = median(&bounds);
+        let ratio = |times: &[Duration]| median(times).as_secs_f64() / bound.as_secs_f64();
+        let medians = format!(
+            "process {}, from claim to commit {} ({:.2}), bound {}",
+            milliseconds(median(&walls)),
+            milliseconds(median(&stages)),
+            ratio(&stages),
+            milliseconds(bound),
+        );
+        let what = format!("latency: {due} posts at 50 ms, {}", engine.name());
+        rows.push(Row::ratio(what, ratio(&walls), TARGET, medians));
+    }
+    Ok(rows)
+}
+
+/// The slowest lane, were every slot of every lane busy from the first request to the last.
+fn lower_bound(summary: &Value, stats: &Value) -> Result<Duration> {
+    let lanes = summary["platforms"].as_object().context("platforms")?;
+    let mut slowest = Duration::ZERO;
+    for (name, lane) in lanes {
+        let stats = &stats["platforms"][name];
+        let number = |value: &Value| value.as_f64().with_context(|| format!("{name}: a number"));
+        let (posts, cap) = (number(&lane["published"])?, number(&lane["cap"])?);
+        let requests_per_post = number(&stats["requests"])? / posts;
+        let rounds = (posts / cap).ceil();
+        slowest = slowest.max(LATENCY.mul_f64(rounds * requests_per_post));
+    }
+    Ok(slowest)
+}
+
+fn external_id(platform: &str, n: usize) -> String {
+    match platform {
+        "instagram" => format!("178414{n:011}"),
+        "linkedin" => format!("urn:li:organization:{}", 1000 + n),
+        "youtube" => format!("UC{n:022}"),
+        "slack" => format!("C{n:07}"),
+        _ => format!("{}", 1_000_000 + n),
+    }
+}
+
+/// What each platform is mostly used for.
+fn content(platform: &str, n: usize, video: &std::path::Path) -> Value {
+    match platform {
+        "instagram" => json!({
+            "body": text(n),
+            "media": [{"url": format!("https://cdn.example.com/{n}.jpg"), "alt": "A shop window"}],
+        }),
+        "youtube" => json!({
+            "body": text(n), "media": [{"path": video}], "options": {"title": format!("Season {n}")},
+        }),
+        _ => json!({"body": text(n)}),
+    }
+}
