@@ -119,7 +119,17 @@ macro_rules! sql {
     };
 }
 
-static CLAIM: Sql = sql!("claim", "due", "claim");
+/// On PostgreSQL the claim is parsed and planned only if something is due; see `publisher.when_due` in the migrations.
+static CLAIM: Sql = Sql {
+    postgres: concat!(
+        "SELECT publisher.when_due($1::jsonb, $claim$",
+        include_str!("store/postgres/due.sql"),
+        include_str!("store/postgres/claim.sql"),
+        "$claim$)"
+    ),
+    ..sql!("claim", "due", "claim")
+};
+static LOOK: Sql = sql!("look", "look");
 static PREVIEW: Sql = sql!("preview", "due", "preview");
 static RUN: Sql = sql!("run", "run");
 static PUBLISHED: Sql = sql!("published", "published");
@@ -276,13 +286,18 @@ impl Store {
         })
     }
 
-    /// How many statements ran, transaction control apart.
+    /// How many statements ran, transaction control apart. The look that precedes a claim is part of it.
     pub fn statements(&self) -> u32 {
         self.statements
     }
 
     /// Claims what is due: one statement, which also checks the schema.
     pub async fn claim(&mut self, request: &Request) -> Result<Claim, StoreError> {
+        if !self.may_be_due(request).await? {
+            self.statements += 1;
+            let posts = Vec::new();
+            return Ok(Claim { now: None, posts });
+        }
         let rows = self.due(&CLAIM, Access::Writes, request).await?;
         let now = rows.first().map(|row| row.now);
         let places = rows
@@ -298,6 +313,16 @@ impl Store {
         // RETURNING promises no order.
         posts.sort_unstable_by_key(|post| post.place);
         Ok(Claim { now, posts })
+    }
+
+    /// Whether a claim is worth its preparation and, on SQLite, the lock. On PostgreSQL the claim itself looks first.
+    async fn may_be_due(&mut self, request: &Request) -> Result<bool, StoreError> {
+        let Backend::Sqlite(sqlite) = &mut self.backend else {
+            return Ok(true);
+        };
+        let look = Call::new(&LOOK, &request.argument());
+        let found = sqlite.transaction(Access::Reads, &[look]).await?;
+        Ok(!found[0].is_empty())
     }
 
     /// What a claim would find, without claiming it: reads only.

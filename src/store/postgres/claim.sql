@@ -1,12 +1,14 @@
 , picked AS MATERIALIZED (
     SELECT id, place, action FROM queue WHERE held_by IS NULL ORDER BY place LIMIT ($1::jsonb->>'limit')::bigint
 ),
--- Locks posts alone: locking the joined accounts too would block other runs and foreign-key inserts.
+-- Locks posts alone: locking the joined accounts too would block other runs and foreign-key inserts. The place and the
+-- action travel along, so that each step joins by id to the one before it and none compares all with all.
 locked AS MATERIALIZED (
-    SELECT p.id FROM publisher.posts p
-    WHERE p.id = ANY (ARRAY(SELECT id FROM picked))
-      AND (p.status = 'pending' AND p.due_at <= coalesce(($1::jsonb->>'now')::timestamptz, now())
-        OR p.status = 'publishing' AND p.lease_until < coalesce(($1::jsonb->>'now')::timestamptz, now()))
+    SELECT p.id, picked.place, picked.action
+    FROM picked
+    JOIN publisher.posts p ON p.id = picked.id
+    WHERE p.status = 'pending' AND p.due_at <= coalesce(($1::jsonb->>'now')::timestamptz, now())
+       OR p.status = 'publishing' AND p.lease_until < coalesce(($1::jsonb->>'now')::timestamptz, now())
     FOR NO KEY UPDATE OF p SKIP LOCKED
 ),
 claimed AS (
@@ -15,10 +17,10 @@ claimed AS (
         claim = ($1::jsonb->>'claim')::uuid,
         lease_until = coalesce(($1::jsonb->>'now')::timestamptz, now())
                       + make_interval(secs => ($1::jsonb->>'lease_seconds')::float8),
-        attempts = p.attempts + CASE WHEN picked.action = 'publish' THEN 1 ELSE 0 END
-    FROM picked
-    WHERE p.id = picked.id AND p.id = ANY (ARRAY(SELECT id FROM locked))
-    RETURNING p.*, picked.place, picked.action
+        attempts = p.attempts + CASE WHEN locked.action = 'publish' THEN 1 ELSE 0 END
+    FROM locked
+    WHERE p.id = locked.id
+    RETURNING p.*, locked.place, locked.action
 )
 -- One row comes back in any case: it carries the clock and the schema's version.
 SELECT jsonb_build_object(
