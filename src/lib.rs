@@ -10,11 +10,15 @@ pub mod exit;
 pub mod account;
 pub mod outcome;
 pub mod post;
+pub mod schedule;
+pub mod secret;
 
 pub mod http;
 pub mod media;
 pub mod platform;
 
+pub mod import;
 pub mod store;
+pub mod suggest;
 
 pub mod sandbox;
