@@ -18,6 +18,7 @@ mod json;
 
 pub use accounts::{AccountRow, Accounts};
 pub use check::{Checked, Checker, NewPost};
+pub use content::typed;
 
 /// So many problems are shown; who has more mends these first.
 const SHOWN: usize = 100;

@@ -181,18 +181,22 @@ fn options(row: &mut Row<'_>) -> Map<String, Value> {
     options
 }
 
-/// Text is text, except that `true`, `false` and what reads as a JSON list or object are that.
 fn option(cell: &Cell<'_>) -> Value {
     match cell {
         Cell::Json(value) => value.clone(),
-        Cell::Text(text) => match text.trim() {
-            "true" => true.into(),
-            "false" => false.into(),
-            trimmed if trimmed.starts_with(['[', '{']) => {
-                serde_json::from_str(trimmed).unwrap_or_else(|_| trimmed.into())
-            }
-            trimmed => trimmed.into(),
-        },
+        Cell::Text(text) => typed(text),
+    }
+}
+
+/// The value of `NAME=VALUE`: text, except that `true`, `false` and what reads as a JSON list or object are that.
+pub fn typed(text: &str) -> Value {
+    match text.trim() {
+        "true" => true.into(),
+        "false" => false.into(),
+        text if text.starts_with(['[', '{']) => {
+            serde_json::from_str(text).unwrap_or_else(|_| text.into())
+        }
+        text => text.into(),
     }
 }
 
