@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use thiserror::Error;
 use uuid::Uuid;
@@ -393,7 +393,7 @@ impl Store {
 
     /// Adds posts, all or none: a list of rows with the columns of `posts` that a person sets. Returns the new ids;
     /// a row whose `external_ref` is there already is skipped.
-    pub async fn add_posts(&mut self, rows: &[Value]) -> Result<Vec<PostId>, StoreError> {
+    pub async fn add_posts(&mut self, rows: &[impl Serialize]) -> Result<Vec<PostId>, StoreError> {
         // A statement per 5,000 rows keeps the JSON that the database takes apart at some megabytes.
         let calls: Vec<Call> = rows
             .chunks(5_000)

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::say;
+use super::output::say;
 use crate::account::{Credentials, NewAccount};
 use crate::claim;
 use crate::config::Span;

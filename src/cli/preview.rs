@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::{open, say};
+use super::database::open;
+use super::output::say;
 use crate::config::Config;
 use crate::exit::{Exit, Failed};
 use crate::http::one_line;
@@ -43,7 +44,8 @@ pub async fn run(options: &Options, config: &Config, as_json: bool) -> Result<Ex
     let mut store = open(config).await?;
     let preview = store.preview(&options.request).await?;
     store.close().await;
-    let now = preview.now.unwrap_or_else(|| Clock::host().now());
+    let now = preview.now.or(options.request.now);
+    let now = now.unwrap_or_else(|| Clock::host().now());
     let planned = plan(preview.posts, options.request.limit);
     let rejects = planned
         .iter()

@@ -9,7 +9,9 @@ use chrono::{DateTime, Utc};
 use url::Url;
 use uuid::Uuid;
 
-use super::{complain, error_line, migrate_at, open, preview, say};
+use super::database::{migrate, open};
+use super::output::{complain, remark, say};
+use super::preview;
 use crate::claim;
 use crate::config::{Config, Span};
 use crate::exit::{Exit, Failed};
@@ -105,7 +107,7 @@ fn cap(text: &str) -> Result<(String, NonZeroUsize), String> {
 
 /// Carries it out.
 pub async fn run(command: Run, config: &Config) -> Result<Exit, Failed> {
-    let (dry_run, json, migrate) = (command.dry_run, command.json, command.migrate);
+    let (dry_run, json, migrates) = (command.dry_run, command.json, command.migrate);
     let interactive = !command.no_progress && std::io::stderr().is_terminal();
     let table = interactive && !json && std::io::stdout().is_terminal();
     let (options, http) = options(command, config)?;
@@ -114,8 +116,8 @@ pub async fn run(command: Run, config: &Config) -> Result<Exit, Failed> {
     }
     // From here on a signal drains instead of killing.
     let stop = Stop::listen()?;
-    if migrate {
-        migrate_at(&config.database).await?;
+    if migrates {
+        migrate(&config.database).await?;
     }
     let mut store = open(config).await?;
     let bars = |posts: &[_]| {
@@ -300,6 +302,6 @@ fn report(done: &Done, run: Uuid) {
         ));
     }
     if done.report.unrecorded.is_some() || !done.report.refused.is_empty() {
-        run::unrecorded(done, run).for_each(|line| error_line(&line));
+        run::unrecorded(done, run).for_each(|line| remark(&line));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{complain, say};
+use super::output::{complain, say};
 use crate::config::Span;
 use crate::exit::{Exit, Failed};
 use crate::sandbox::{Fault, Sandbox, Settings};
