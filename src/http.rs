@@ -282,6 +282,15 @@ pub fn one_line(text: &str, limit: usize) -> String {
     line
 }
 
+/// The same, at most so many characters with the mark that it was cut.
+pub fn shortened(text: &str, limit: usize) -> String {
+    let whole = one_line(text, limit);
+    if whole.chars().count() > limit {
+        return one_line(text, limit - 1);
+    }
+    whole
+}
+
 /// An address that anyone can open in a browser, or why it isn't one.
 pub fn web_address(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| format!("the address is not a URL: {error}"))?;
