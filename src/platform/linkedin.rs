@@ -24,7 +24,9 @@ use serde_json::{Value, json};
 
 use super::{Platform, Step};
 use crate::account::Account;
-use crate::http::{Effect, Reply, Session, by_status, one_line, shortened, unreadable, web_address};
+use crate::http::{
+    Effect, Reply, Session, by_status, one_line, shortened, unreadable, web_address,
+};
 use crate::outcome::{Failure, Published, Reason, Scope};
 use crate::post::{ClaimedPost, Content, Kind};
 
