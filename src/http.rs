@@ -46,8 +46,8 @@ pub struct Timeouts {
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
-            request: Duration::from_secs(60),
-            upload: Duration::from_secs(600),
+            request: Duration::from_mins(1),
+            upload: Duration::from_mins(10),
         }
     }
 }
@@ -91,7 +91,7 @@ impl Http {
 
 /// The settings that every client of ours shares: bundled roots (a bare container has none), no redirects, no retries.
 pub fn client_builder() -> reqwest::ClientBuilder {
-    let roots = rustls::RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    let roots: rustls::RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
     let tls = rustls::ClientConfig::builder_with_provider(Arc::new(
         rustls::crypto::ring::default_provider(),
     ))
@@ -210,7 +210,7 @@ impl Session<'_> {
         loop {
             match response.chunk().await {
                 Ok(Some(chunk)) if body.len() + chunk.len() <= REPLY_LIMIT => {
-                    body.extend_from_slice(&chunk)
+                    body.extend_from_slice(&chunk);
                 }
                 Ok(None) => break,
                 // A refusal is a refusal even when the rest of it can't be read.
@@ -321,7 +321,7 @@ pub fn by_status(reply: &Reply, effect: Effect) -> Failure {
             reason: reason("refused"),
         },
         429 => Failure::RateLimited {
-            after: reply.retry_after().unwrap_or(Duration::from_secs(60)),
+            after: reply.retry_after().unwrap_or(Duration::from_mins(1)),
             scope: Scope::Account,
             reason: reason("rate_limited"),
         },

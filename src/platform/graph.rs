@@ -19,9 +19,9 @@ use crate::outcome::{Failure, Reason, Scope};
 /// The version of 2026-02-18, supported for at least two years.
 const VERSION: &str = "v25.0";
 /// Limits count over a rolling hour; so long it is where the reply names no time.
-const RATE_LIMIT_WINDOW: Duration = Duration::from_secs(3600);
+const RATE_LIMIT_WINDOW: Duration = Duration::from_hours(1);
 /// A block by the integrity systems lasts hours or days, and the reply never says how long.
-const BLOCKED_FOR: Duration = Duration::from_secs(6 * 3600);
+const BLOCKED_FOR: Duration = Duration::from_hours(6);
 /// How much of Meta's own words goes into a message, in characters.
 const WORDS_LIMIT: usize = 300;
 

@@ -41,15 +41,15 @@ const ALT_LIMIT: usize = 1_000;
 
 /// Pictures are ready at once as a rule, so the first look comes soon; Meta's own pace is one look a minute.
 const FIRST_LOOK: Duration = Duration::from_secs(5);
-const SLOWEST_LOOK: Duration = Duration::from_secs(60);
+const SLOWEST_LOOK: Duration = Duration::from_mins(1);
 /// After a fault of Instagram's own the documentation asks for a pause of half a minute to two minutes.
-const PAUSE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_mins(1);
 /// So many containers are made for one post before a person has to look at it.
 const CONTAINER_LIMIT: u32 = 3;
 /// The daily limit is a rolling window; nothing says when it has room again.
-const DAILY_LIMIT_PAUSE: Duration = Duration::from_secs(6 * 3600);
+const DAILY_LIMIT_PAUSE: Duration = Duration::from_hours(6);
 /// A spam block lasts for hours, by the reports of those who met it.
-const SPAM_PAUSE: Duration = Duration::from_secs(6 * 3600);
+const SPAM_PAUSE: Duration = Duration::from_hours(6);
 /// How far Instagram's clock and ours may be apart.
 const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(1);
 

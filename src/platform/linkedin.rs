@@ -13,6 +13,8 @@
 //! Text and links so far. LinkedIn does not read a link: its title is the option `title`, else the first line of the
 //! body.
 
+#![allow(clippy::doc_markdown, reason = "LinkedIn is a name, not code")]
+
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
@@ -36,14 +38,14 @@ const VERSION: &str = "202609";
 const COMMENTARY_LIMIT: usize = 3_000;
 /// Posts API, `content.article` (2026-09).
 const TITLE_LIMIT: usize = 400;
-/// Everything else than letters to LinkedIn's "little text"; one that is not escaped can cut the text off silently.
+/// Markup to LinkedIn's "little text"; one that is not escaped can silently cut the text off.
 const RESERVED: &[char] = &[
     '\\', '|', '{', '}', '@', '[', ']', '(', ')', '<', '>', '#', '*', '_', '~',
 ];
 /// Nothing tells which limit was met: the day's, or a shorter one.
 const RATE_LIMIT_PAUSE: TimeDelta = TimeDelta::hours(1);
 /// Only the operator can end it, so there is no hurry to ask again.
-const VERSION_PAUSE: Duration = Duration::from_secs(3600);
+const VERSION_PAUSE: Duration = Duration::from_hours(1);
 /// How much of LinkedIn's own words goes into a message, in characters.
 const WORDS_LIMIT: usize = 300;
 

@@ -95,10 +95,8 @@ impl Platform for Slack {
             let request = session
                 .request(Method::POST, "/api/chat.postMessage")
                 .json(&message(session.post));
-            let message: Message = accept(
-                session.send(request, Effect::Publishes).await?,
-                Effect::Publishes,
-            )?;
+            let reply = session.send(request, Effect::Publishes).await?;
+            let message: Message = accept(&reply, Effect::Publishes)?;
             let id = format!("{}:{}", message.channel, message.ts);
             session.accepted(&id);
             let (permalink, warnings) = match permalink(session, &message).await {
@@ -123,8 +121,8 @@ async fn permalink(session: &Session<'_>, message: &Message) -> Result<String, F
     let request = session
         .request(Method::GET, "/api/chat.getPermalink")
         .query(&query);
-    let reply: Permalink = accept(session.send(request, Effect::Reads).await?, Effect::Reads)?;
-    Ok(reply.permalink)
+    let reply = session.send(request, Effect::Reads).await?;
+    accept(&reply, Effect::Reads).map(|Permalink { permalink }| permalink)
 }
 
 /// The text as Slack's markup wants it, the link on a line of its own.
@@ -165,18 +163,18 @@ struct Envelope {
 }
 
 /// The reply's content, or what its error means.
-fn accept<T: for<'de> Deserialize<'de>>(reply: Reply, effect: Effect) -> Result<T, Failure> {
+fn accept<T: for<'de> Deserialize<'de>>(reply: &Reply, effect: Effect) -> Result<T, Failure> {
     if reply.status != StatusCode::OK {
-        return Err(by_status(&reply, effect));
+        return Err(by_status(reply, effect));
     }
     match reply.json::<Envelope>() {
-        Some(Envelope { ok: true, .. }) => reply.json().ok_or_else(|| unreadable(&reply, effect)),
+        Some(Envelope { ok: true, .. }) => reply.json().ok_or_else(|| unreadable(reply, effect)),
         Some(Envelope {
             error: Some(code),
             needed,
             ..
         }) => Err(classify(&code, needed.as_deref(), effect)),
-        _ => Err(unreadable(&reply, effect)),
+        _ => Err(unreadable(reply, effect)),
     }
 }
 
@@ -197,7 +195,7 @@ fn classify(code: &str, needed: Option<&str>, effect: Effect) -> Failure {
             }
         }
         "ratelimited" | "rate_limited" | "message_limit_exceeded" => Failure::RateLimited {
-            after: Duration::from_secs(60),
+            after: Duration::from_mins(1),
             scope: Scope::Account,
             reason: reason("rate_limited", format!("Slack limits messages ({code})")),
         },
@@ -255,7 +253,7 @@ mod tests {
         serde_json::from_value(value).unwrap()
     }
 
-    fn accepted(reply: Reply) -> String {
+    fn accepted(reply: &Reply) -> String {
         match accept::<Message>(reply, Effect::Publishes) {
             Ok(message) => format!("{}:{}", message.channel, message.ts),
             Err(failure) => verdict(&failure),
@@ -324,7 +322,7 @@ mod tests {
     #[test]
     fn a_message_has_its_channel_and_time_as_id() {
         let body = r#"{"ok": true, "channel": "C1", "ts": "1503435956.000247"}"#;
-        assert_eq!(accepted(reply(200, body)), "C1:1503435956.000247");
+        assert_eq!(accepted(&reply(200, body)), "C1:1503435956.000247");
     }
 
     #[test]
@@ -360,24 +358,24 @@ mod tests {
         ];
         for (code, expected) in cases {
             let body = json!({"ok": false, "error": code}).to_string();
-            assert_eq!(accepted(reply(200, &body)), format!("{expected} {code}"));
+            assert_eq!(accepted(&reply(200, &body)), format!("{expected} {code}"));
         }
         let limited =
             reply(429, r#"{"ok": false, "error": "ratelimited"}"#).with("retry-after", "30");
         assert_eq!(
-            accepted(limited),
+            accepted(&limited),
             "rate_limited for 30s, Account [rate_limited] 429"
         );
-        assert_eq!(accepted(reply(500, "")), "unconfirmed [server_error] 500");
-        assert_eq!(accepted(reply(200, "<html>")), "unconfirmed [bad_reply] -");
+        assert_eq!(accepted(&reply(500, "")), "unconfirmed [server_error] 500");
+        assert_eq!(accepted(&reply(200, "<html>")), "unconfirmed [bad_reply] -");
         let nameless = reply(200, r#"{"ok": true}"#);
-        assert_eq!(accepted(nameless), "unconfirmed [bad_reply] -");
+        assert_eq!(accepted(&nameless), "unconfirmed [bad_reply] -");
     }
 
     #[test]
     fn a_missing_scope_is_named() {
         let body = r#"{"ok": false, "error": "missing_scope", "needed": "chat:write"}"#;
-        let failure = accept::<Message>(reply(200, body), Effect::Publishes)
+        let failure = accept::<Message>(&reply(200, body), Effect::Publishes)
             .err()
             .unwrap();
         assert_eq!(

@@ -15,6 +15,8 @@
 //! (the account's setting `privacy`, else `public`: what a person publishes is meant to be seen), `tags`,
 //! `category_id`, `made_for_kids`.
 
+#![allow(clippy::doc_markdown, reason = "YouTube is a name, not code")]
+
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
@@ -44,9 +46,9 @@ const TAGS_LIMIT: usize = 500;
 const FILE_LIMIT_BYTES: u64 = 274_877_906_944;
 
 /// Limits by the second or minute come without a time to wait.
-const SHORT_PAUSE: Duration = Duration::from_secs(60);
+const SHORT_PAUSE: Duration = Duration::from_mins(1);
 /// A channel's cap on uploads counts over a day.
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const DAY: Duration = Duration::from_hours(24);
 /// How much of Google's own words goes into a message, in characters.
 const WORDS_LIMIT: usize = 300;
 
@@ -539,7 +541,7 @@ mod tests {
         serde_json::from_value(value).unwrap()
     }
 
-    fn post(mut value: Value, settings: Value) -> ClaimedPost {
+    fn post(mut value: Value, settings: &Value) -> ClaimedPost {
         let rest = json!({
             "id": 7, "scheduled_at": NOON, "expires_at": NOON, "attempts": 1, "max_attempts": 5,
             "checkpoint": null,
@@ -557,13 +559,13 @@ mod tests {
     fn a_video_has_a_title_a_description_and_what_else_is_given() {
         let bare = json!({"body": "\nFirst\nSecond"});
         assert_eq!(
-            video(&post(bare.clone(), json!({}))),
+            video(&post(bare.clone(), &json!({}))),
             json!({
                 "snippet": {"title": "First", "description": "\nFirst\nSecond"},
                 "status": {"privacyStatus": "public"},
             })
         );
-        let unlisted = post(bare, json!({"privacy": "unlisted"}));
+        let unlisted = post(bare, &json!({"privacy": "unlisted"}));
         assert_eq!(video(&unlisted)["status"]["privacyStatus"], "unlisted");
         let full = json!({
             "body": "Text",
@@ -574,7 +576,7 @@ mod tests {
             },
         });
         assert_eq!(
-            video(&post(full, json!({"privacy": "unlisted"}))),
+            video(&post(full, &json!({"privacy": "unlisted"}))),
             json!({
                 "snippet": {
                     "title": "Title", "description": "Text\nhttps://a.b", "tags": ["a", "b c"],
