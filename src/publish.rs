@@ -399,6 +399,7 @@ async fn step(job: &Job, context: &Context<'_>) -> Result<Step, Failure> {
             .and_then(|s| s.api_version.as_deref()),
         lease_ends: context.claimed + context.settings.lease,
         trail: &job.trail,
+        now: context.clock.now(),
     };
     let result = AssertUnwindSafe(job.platform.step(&session, checkpoint.as_ref()))
         .catch_unwind()
@@ -443,6 +444,8 @@ fn decide(
     };
     let failure = match result {
         Ok(Step::Wait { checkpoint, after }) => {
+            // A step that can wait has nothing in doubt.
+            job.trail.sent.set(false);
             *job.checkpoint.borrow_mut() = Some(checkpoint);
             if let Some(at) = in_time(after) {
                 return Next::Again(at);

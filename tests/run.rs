@@ -12,13 +12,26 @@ fn one_of_each(world: &World) -> Vec<i64> {
     let video = world.path("clip.mp4");
     std::fs::write(&video, vec![7_u8; 300_000]).unwrap();
     world.due([
-        post(world.account("facebook", 1, "alder"), "Hello, Page").with("link", "https://example.com/a"),
-        post(world.account("instagram", 1, "alder"), "Hello, followers #hi")
-            .with("media", json!([{"url": "https://images.example.com/1.jpg", "alt": "A loaf"}])),
-        post(world.account("linkedin", 1, "birch"), "Hello (network) #hiring *now* @you"),
-        post(world.account("youtube", 1, "birch"), "What you see is a clip")
-            .with("media", json!([{"path": video}]))
-            .with("options", json!({"title": "A clip", "privacy": "unlisted"})),
+        post(world.account("facebook", 1, "alder"), "Hello, Page")
+            .with("link", "https://example.com/a"),
+        post(
+            world.account("instagram", 1, "alder"),
+            "Hello, followers #hi",
+        )
+        .with(
+            "media",
+            json!([{"url": "https://images.example.com/1.jpg", "alt": "A loaf"}]),
+        ),
+        post(
+            world.account("linkedin", 1, "birch"),
+            "Hello (network) #hiring *now* @you",
+        ),
+        post(
+            world.account("youtube", 1, "birch"),
+            "What you see is a clip",
+        )
+        .with("media", json!([{"path": video}]))
+        .with("options", json!({"title": "A clip", "privacy": "unlisted"})),
         post(world.account("slack", 1, "cedar"), "Hello <team> & all"),
     ])
 }
@@ -376,7 +389,10 @@ impl World {
     }
 
     fn value_of(&self, platforms: &Platforms, pointer: &str) -> i64 {
-        self.get_from(platforms, "api/stats").pointer(pointer).and_then(Value::as_i64).unwrap_or_default()
+        self.get_from(platforms, "api/stats")
+            .pointer(pointer)
+            .and_then(Value::as_i64)
+            .unwrap_or_default()
     }
 
     fn reset(&self, platforms: &Platforms) {
@@ -405,7 +421,11 @@ fn sqlite_is_made_on_first_use_at_the_default_place_only() {
     };
     let ended = run("HOME", home.path().to_str().unwrap()).exits(0);
     assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("", ""));
-    assert!(home.path().join(".local/share/publisher/publisher.db").exists());
+    assert!(
+        home.path()
+            .join(".local/share/publisher/publisher.db")
+            .exists()
+    );
 
     let elsewhere = home.path().join("other.db");
     let ended = run("DATABASE_URL", &format!("sqlite:{}", elsewhere.display())).exits(78);
@@ -422,8 +442,22 @@ fn the_demo_does_the_whole_job() {
     let mut command = bare_publisher(&["demo", "--latency", "5ms"]);
     command.env("TMPDIR", temporary.path());
     let ended = support::world::Ended::from(command.output().unwrap()).exits(0);
-    for part in ["61 posts are due", "56 of 60 due posts published", "3 were older than 24 hours", "failed on its own", "publisher sandbox"] {
-        assert!(ended.stdout.contains(part), "no {part:?} in {}", ended.stdout);
+    for part in [
+        "61 posts are due",
+        "56 of 60 due posts published",
+        "3 were older than 24 hours",
+        "failed on its own",
+        "publisher sandbox",
+    ] {
+        assert!(
+            ended.stdout.contains(part),
+            "no {part:?} in {}",
+            ended.stdout
+        );
     }
-    assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0, "it leaves nothing behind");
+    assert_eq!(
+        std::fs::read_dir(temporary.path()).unwrap().count(),
+        0,
+        "it leaves nothing behind"
+    );
 }

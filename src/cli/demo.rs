@@ -151,7 +151,14 @@ async fn in_directory(directory: &Path, latency: Duration, keep: bool) -> Result
         fail_on: vec![FailOn::None],
         host: "demo".to_owned(),
     };
-    let done = run::run(&mut store, &options, &Http::new(timeouts), &stop, bars).await?;
+    let done = run::run(
+        &mut store,
+        &options,
+        &Http::new(timeouts, true),
+        &stop,
+        bars,
+    )
+    .await?;
     store.close().await;
     ended.send(()).ok();
     serving

@@ -11,7 +11,10 @@ use crate::http::one_line;
 /// Writes to stdout. A reader that has seen enough (`… | head`) is no error.
 pub(super) fn say(text: &str) -> Result<(), Failed> {
     let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
         Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(e.into()),
         _ => Ok(()),
     }

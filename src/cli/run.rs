@@ -209,7 +209,9 @@ fn options(command: Run, config: &Config) -> Result<(Options, Http), Failed> {
         fail_on: fail_on(command.fail_on, config)?,
         host: host_name(),
     };
-    Ok((options, Http::new(timeouts)))
+    // The sandbox is on a private address, and so are the media that go with it.
+    let private_media = file.allow_private_media || options.settings.sandbox.is_some();
+    Ok((options, Http::new(timeouts, private_media)))
 }
 
 fn pace(name: &str, config: &Config) -> Result<Pace, Failed> {

@@ -64,7 +64,8 @@ pub struct Ended {
 
 impl Ended {
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("stdout is not one JSON object ({e}): {self:?}"))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|e| panic!("stdout is not one JSON object ({e}): {self:?}"))
     }
 
     pub fn exits(self, code: i32) -> Self {
@@ -124,8 +125,16 @@ impl World {
     }
 
     fn on(dir: TempDir, database_url: String) -> Self {
-        let world = Self { dir, database_url, sandbox: Platforms::start(), runtime: runtime() };
-        world.runtime.block_on(migrate::run(&world.database())).unwrap();
+        let world = Self {
+            dir,
+            database_url,
+            sandbox: Platforms::start(),
+            runtime: runtime(),
+        };
+        world
+            .runtime
+            .block_on(migrate::run(&world.database()))
+            .unwrap();
         world
     }
 
@@ -157,7 +166,10 @@ impl World {
 
     pub fn account_with_token(&self, platform: &str, n: u32, owner: &str, token: &str) -> i64 {
         let external_id = external_id(platform, n);
-        let credentials = Credentials { access_token: token.to_owned().into(), refresh_token: None };
+        let credentials = Credentials {
+            access_token: token.to_owned().into(),
+            refresh_token: None,
+        };
         let key = Key::parse(KEY).unwrap();
         let account = NewAccount {
             owner: owner.to_owned(),
@@ -176,7 +188,11 @@ impl World {
     /// Seeds posts; those without a time are due now. Returns their ids.
     pub fn due(&self, posts: impl IntoIterator<Item = Post>) -> Vec<i64> {
         let row = |post: Post| {
-            let post = if post.columns.contains_key("scheduled_at") { post } else { post.late(0) };
+            let post = if post.columns.contains_key("scheduled_at") {
+                post
+            } else {
+                post.late(0)
+            };
             let mut row = post.columns;
             row.insert("account_id".to_owned(), json!(post.account));
             Value::Object(row)
@@ -207,7 +223,11 @@ impl World {
     pub fn start(&self, arguments: &[&str]) -> Child {
         let mut all = vec!["run"];
         all.extend(arguments);
-        self.publisher(&all).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        self.publisher(&all)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
     }
 
     /// The rows of a query whose columns are all text; columns are joined by `|`, nulls are empty. The schema's name
@@ -216,11 +236,20 @@ impl World {
         self.runtime.block_on(async {
             if self.is_postgres() {
                 let mut connection = PgConnection::connect(&self.database_url).await.unwrap();
-                sqlx::raw_sql("SET search_path = publisher").execute(&mut connection).await.unwrap();
-                sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&mut connection).await.unwrap()
+                sqlx::raw_sql("SET search_path = publisher")
+                    .execute(&mut connection)
+                    .await
+                    .unwrap();
+                sqlx::query_scalar(AssertSqlSafe(sql))
+                    .fetch_all(&mut connection)
+                    .await
+                    .unwrap()
             } else {
                 let mut connection = SqliteConnection::connect(&self.database_url).await.unwrap();
-                sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&mut connection).await.unwrap()
+                sqlx::query_scalar(AssertSqlSafe(sql))
+                    .fetch_all(&mut connection)
+                    .await
+                    .unwrap()
             }
         })
     }
@@ -237,18 +266,28 @@ impl World {
         self.runtime.block_on(async {
             if self.is_postgres() {
                 let mut connection = PgConnection::connect(&self.database_url).await.unwrap();
-                sqlx::raw_sql("SET search_path = publisher").execute(&mut connection).await.unwrap();
-                sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+                sqlx::raw_sql("SET search_path = publisher")
+                    .execute(&mut connection)
+                    .await
+                    .unwrap();
+                sqlx::raw_sql(AssertSqlSafe(sql))
+                    .execute(&mut connection)
+                    .await
+                    .unwrap();
             } else {
                 let mut connection = SqliteConnection::connect(&self.database_url).await.unwrap();
-                sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+                sqlx::raw_sql(AssertSqlSafe(sql))
+                    .execute(&mut connection)
+                    .await
+                    .unwrap();
             }
         });
     }
 
     /// How many posts have each status: `failed 1, published 4`.
     pub fn statuses(&self) -> String {
-        let rows = self.rows("SELECT status || ' ' || count(*) FROM posts GROUP BY status ORDER BY status");
+        let rows = self
+            .rows("SELECT status || ' ' || count(*) FROM posts GROUP BY status ORDER BY status");
         rows.join(", ")
     }
 
@@ -260,8 +299,9 @@ impl World {
                 // xmin changes with every write of a row.
                 format!("SELECT xmin::text || t::text FROM {table} t ORDER BY 1")
             } else {
-                let columns =
-                    self.value(&format!("SELECT group_concat(name, '\", \"') FROM pragma_table_info('{table}')"));
+                let columns = self.value(&format!(
+                    "SELECT group_concat(name, '\", \"') FROM pragma_table_info('{table}')"
+                ));
                 format!("SELECT json_array(\"{columns}\") FROM {table} ORDER BY 1")
             };
             writeln!(dump, "{table}: {:#?}", self.rows(&sql)).unwrap();
@@ -280,7 +320,10 @@ impl World {
     /// What the platforms count, such as `/duplicates` or `/platforms/slack/max_in_flight`.
     pub fn stat(&self, pointer: &str) -> i64 {
         let stats = self.get("api/stats");
-        stats.pointer(pointer).and_then(Value::as_i64).unwrap_or_else(|| panic!("no {pointer} in {stats}"))
+        stats
+            .pointer(pointer)
+            .and_then(Value::as_i64)
+            .unwrap_or_else(|| panic!("no {pointer} in {stats}"))
     }
 
     pub fn faults(&self, specs: &[&str]) {
@@ -291,7 +334,10 @@ impl World {
     pub fn await_until(&self, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
         let began = Instant::now();
         while !is_so(self) {
-            assert!(began.elapsed() < Duration::from_secs(60), "waited in vain until {what}");
+            assert!(
+                began.elapsed() < Duration::from_secs(60),
+                "waited in vain until {what}"
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -318,7 +364,11 @@ pub fn external_id(platform: &str, n: u32) -> String {
 
 /// Sends a signal to a process that this test started.
 pub fn signal(child: &Child, name: &str) {
-    let status = Command::new("kill").arg(format!("-{name}")).arg(child.id().to_string()).status().unwrap();
+    let status = Command::new("kill")
+        .arg(format!("-{name}"))
+        .arg(child.id().to_string())
+        .status()
+        .unwrap();
     assert!(status.success());
 }
 
@@ -327,7 +377,10 @@ pub fn ended(child: Child) -> Ended {
 }
 
 fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 /// The sandbox on a thread of its own, until it is dropped.
@@ -348,7 +401,11 @@ impl Platforms {
         let (end, ended) = tokio::sync::oneshot::channel();
         let thread = std::thread::spawn(move || {
             runtime().block_on(async {
-                let settings = Settings { addr: ([127, 0, 0, 1], 0).into(), latency, faults: Vec::new() };
+                let settings = Settings {
+                    addr: ([127, 0, 0, 1], 0).into(),
+                    latency,
+                    faults: Vec::new(),
+                };
                 let sandbox = Sandbox::bind(settings).await.unwrap();
                 tell.send(sandbox.url().to_string()).unwrap();
                 let stop = async {
@@ -358,23 +415,46 @@ impl Platforms {
             });
         });
         let client = publisher::http::client_builder().build().unwrap();
-        Self { url: told.recv().unwrap(), client, end: Some(end), thread: Some(thread) }
+        Self {
+            url: told.recv().unwrap(),
+            client,
+            end: Some(end),
+            thread: Some(thread),
+        }
     }
 
     pub async fn reset(&self) {
-        let reply = self.client.post(format!("{}api/reset", self.url)).send().await.unwrap();
+        let reply = self
+            .client
+            .post(format!("{}api/reset", self.url))
+            .send()
+            .await
+            .unwrap();
         assert!(reply.status().is_success());
     }
 
     pub async fn get(&self, path: &str) -> Value {
-        self.client.get(format!("{}{path}", self.url)).send().await.unwrap().json().await.unwrap()
+        self.client
+            .get(format!("{}{path}", self.url))
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap()
     }
 
     async fn faults(&self, specs: &[&str]) {
         for spec in specs {
             Fault::from_str(spec).unwrap();
         }
-        let reply = self.client.post(format!("{}api/faults", self.url)).json(specs).send().await.unwrap();
+        let reply = self
+            .client
+            .post(format!("{}api/faults", self.url))
+            .json(specs)
+            .send()
+            .await
+            .unwrap();
         assert!(reply.status().is_success());
     }
 }
