@@ -80,7 +80,7 @@ impl Progress {
 /// The table that follows the bars, with a line below that says it all.
 pub fn table(summary: &Summary) -> String {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::NOTHING);
     table.set_header([
         "platform",
         "published",

@@ -302,8 +302,8 @@ impl Job {
         }
     }
 
-    /// Text without this account's secrets.
-    fn redact(&self, reason: &mut Reason) {
+    /// Text without this account's secrets: a platform may quote them back.
+    fn redact(&self, text: &mut String) {
         let secrets = [
             Some(&self.credentials.access_token),
             self.credentials.refresh_token.as_ref(),
@@ -312,13 +312,10 @@ impl Job {
             .into_iter()
             .flatten()
             .map(ExposeSecret::expose_secret)
-            .filter(|s| !s.is_empty())
         {
-            reason.message = reason.message.replace(secret, "[redacted]");
-            reason.code = reason
-                .code
-                .take()
-                .map(|code| code.replace(secret, "[redacted]"));
+            if !secret.is_empty() && text.contains(secret) {
+                *text = text.replace(secret, "[redacted]");
+            }
         }
     }
 }
@@ -459,7 +456,10 @@ fn decide(
             );
             return Next::Done;
         }
-        Ok(Step::Done(post)) => {
+        Ok(Step::Done(mut post)) => {
+            post.warnings
+                .iter_mut()
+                .for_each(|warning| job.redact(warning));
             *job.checkpoint.borrow_mut() = None;
             breaker.success(job.post.account.id);
             conclude(job, Outcome::Published { post, at: now }, context);
@@ -505,7 +505,8 @@ fn decide(
         retry_delay(job.post.attempts, jitter()),
     );
     if let Some(reason) = outcome.reason_mut() {
-        job.redact(reason);
+        job.redact(&mut reason.message);
+        reason.code.iter_mut().for_each(|code| job.redact(code));
     }
     conclude(job, outcome, context);
     next

@@ -427,6 +427,16 @@ fn sqlite_is_made_on_first_use_at_the_default_place_only() {
             .exists()
     );
 
+    // A dry run makes nothing.
+    let mut command = bare_publisher(&["run", "--dry-run"]);
+    let nowhere = tempfile::tempdir().unwrap();
+    command
+        .env("HOME", nowhere.path())
+        .current_dir(nowhere.path());
+    let ended = support::world::Ended::from(command.output().unwrap()).exits(0);
+    assert!(ended.stdout.contains("Nothing is due."), "{ended:?}");
+    assert_eq!(std::fs::read_dir(nowhere.path()).unwrap().count(), 0);
+
     let elsewhere = home.path().join("other.db");
     let ended = run("DATABASE_URL", &format!("sqlite:{}", elsewhere.display())).exits(78);
     assert!(ended.stderr.contains("publisher migrate"), "{ended:?}");
