@@ -34,16 +34,16 @@ pub struct Cli {
 const AFTER_HELP: &str = "\
 Start with `publisher demo`: the whole job on a throw-away database, against a built-in sandbox.
 
-Exit codes: 0 nothing to do or all recorded; 1 a person is needed; 2 wrong usage; 70 a bug;
+Exit codes: 0 nothing due, or all is recorded; 1 a person is needed; 2 wrong usage; 70 a bug; \
 74 sent but not recorded; 75 the database is away; 78 configuration; 130, 143 stopped by a signal.
 
-ENCRYPTION_KEY (32 bytes as 64 hex digits or base64) opens the accounts' tokens. With SQLite a key
-file is made in the state directory where it is not set.";
+ENCRYPTION_KEY (32 bytes, as 64 hex digits or base64) opens the accounts' tokens. Where it is not set, SQLite has a \
+key file in the state directory, made on first use.";
 
 #[derive(Debug, clap::Args)]
 struct Global {
-    /// Where the database is: postgres://USER:PASSWORD@HOST/DATABASE or sqlite:PATH
-    /// [default: sqlite, in $XDG_DATA_HOME/publisher or ~/.local/share/publisher, made on first use].
+    /// Where the database is: <postgres://USER:PASSWORD@HOST/DATABASE> or sqlite:PATH
+    /// [default: sqlite, in $`XDG_DATA_HOME/publisher` or ~/.local/share/publisher, made on first use].
     #[arg(
         long,
         env = "DATABASE_URL",
@@ -52,10 +52,10 @@ struct Global {
         value_name = "URL"
     )]
     database_url: Option<String>,
-    /// The configuration file [default: publisher.toml here, else in $XDG_CONFIG_HOME/publisher or ~/.config/publisher].
+    /// The configuration file [default: publisher.toml here, else in $`XDG_CONFIG_HOME/publisher` or ~/.config/publisher].
     #[arg(long, env = "PUBLISHER_CONFIG", global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where the key file lives [default: $XDG_STATE_HOME/publisher or ~/.local/state/publisher].
+    /// Where the key file lives [default: $`XDG_STATE_HOME/publisher` or ~/.local/state/publisher].
     #[arg(long, env = "PUBLISHER_STATE_DIR", global = true, value_name = "DIR")]
     state_dir: Option<PathBuf>,
     /// How log lines on stderr look.

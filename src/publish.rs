@@ -138,6 +138,7 @@ pub async fn all(
                 if let Some(why) = locked {
                     results.locked.insert(settled.post.account.label(), why);
                 }
+                progress.settled(&settled.post.account.platform, &settled.outcome);
                 results.settled.push(*settled);
             }
         }
@@ -151,9 +152,7 @@ pub async fn all(
         () = stop.watch(claimed + settings.time_budget) => {}
     }
     results.panicked = context.panicked.get();
-    results
-        .settled
-        .extend(jobs.into_iter().map(|job| job.settle()));
+    results.settled.extend(jobs.into_iter().map(Job::settle));
     results
 }
 

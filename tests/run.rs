@@ -456,8 +456,8 @@ fn the_demo_does_the_whole_job() {
         "61 posts are due",
         "56 of 60 due posts published",
         "3 were older than 24 hours",
-        "failed on its own",
-        "publisher sandbox",
+        "failed alone",
+        "sandbox",
     ] {
         assert!(
             ended.stdout.contains(part),

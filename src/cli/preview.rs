@@ -269,7 +269,9 @@ fn section(
         .collect();
     if !lines.is_empty() {
         line(text, &format!("\n{title}: {}", lines.len()));
-        lines.iter().for_each(|described| line(text, described));
+        for described in &lines {
+            line(text, described);
+        }
     }
 }
 

@@ -27,13 +27,18 @@ use crate::store::Request;
 use crate::summary::{FailOn, Summary};
 
 const DEFAULT_LIMIT: u32 = 10_000;
-const DEFAULT_EXPIRY: Duration = Duration::from_secs(24 * 3600);
-const DEFAULT_TIME_BUDGET: Duration = Duration::from_secs(300);
+const DEFAULT_EXPIRY: Duration = Duration::from_hours(24);
+const DEFAULT_TIME_BUDGET: Duration = Duration::from_mins(5);
 /// Beyond this lateness a post is never sent, whatever its own window.
-const LONGEST_EXPIRY: Duration = Duration::from_secs(7 * 24 * 3600);
+const LONGEST_EXPIRY: Duration = Duration::from_hours(168);
 /// So many problems are told one by one on stderr.
 const TOLD: usize = 20;
 
+#[expect(
+    clippy::struct_excessive_bools,
+    clippy::struct_field_names,
+    reason = "each field is a flag of the command line, under its name"
+)]
 /// Publish what is due. Silent on success unless stdout is a terminal or --json or -v is given.
 #[derive(Debug, clap::Args)]
 pub struct Run {
@@ -217,15 +222,13 @@ fn options(command: Run, config: &Config) -> Result<(Options, Http), Failed> {
 fn pace(name: &str, config: &Config) -> Result<Pace, Failed> {
     let custom = || config.file.paces.get(name).cloned().map(Pace::Custom);
     Pace::by_name(name).or_else(custom).ok_or_else(|| {
-        let own: String = config
-            .file
-            .paces
-            .keys()
-            .map(|name| format!(", {name}"))
+        let own = config.file.paces.keys().map(String::as_str);
+        let known: Vec<&str> = ["smart", "gentle", "max-speed"]
+            .into_iter()
+            .chain(own)
             .collect();
-        Failed::usage(format!(
-            "there is no pace `{name}`; there are smart, gentle, max-speed{own}"
-        ))
+        let known = known.join(", ");
+        Failed::usage(format!("there is no pace `{name}`; there are {known}"))
     })
 }
 

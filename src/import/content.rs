@@ -132,12 +132,11 @@ fn list(row: &mut Row<'_>, name: &str) -> Option<Vec<Value>> {
         Cell::Json(Value::String(text)) => return Some(split(text)),
         Cell::Json(value) => value.clone(),
     };
-    match value {
-        Value::Array(items) => Some(items),
-        _ => {
-            row.problem(name, "must be a list");
-            None
-        }
+    if let Value::Array(items) = value {
+        Some(items)
+    } else {
+        row.problem(name, "must be a list");
+        None
     }
 }
 
