@@ -1,5 +1,7 @@
 //! Opening the database for a command.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use crate::config::Config;
@@ -29,7 +31,12 @@ async fn make(database: &Database, path: &Path) -> Result<(), Failed> {
         return Ok(());
     }
     if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory).map_err(|e| {
+        // Its posts and sealed tokens are nobody else's business.
+        let made = DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory);
+        made.map_err(|e| {
             let directory = directory.display();
             Failed::configuration(format!(
                 "{directory}: the database's directory can't be made: {e}"

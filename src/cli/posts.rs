@@ -196,16 +196,11 @@ async fn show(args: Show, config: &Config) -> Result<Exit, Failed> {
 
 /// The zone in which the post's author thinks: its own, or the account's.
 async fn zone_of(post: &Value, store: &mut crate::store::Store) -> Result<Option<Tz>, Failed> {
-    let name = match post["timezone"].as_str() {
-        Some(name) => name.to_owned(),
-        None => {
-            let mut accounts = import::Accounts::load(store).await?;
-            let account = post["account"].as_str().unwrap_or_default();
-            let zone = accounts
-                .find(account)
-                .map(|account| account.timezone.clone());
-            zone.unwrap_or_default()
-        }
-    };
-    Ok(schedule::parse_zone(&name).ok())
+    if let Some(name) = post["timezone"].as_str() {
+        return Ok(schedule::parse_zone(name).ok());
+    }
+    let mut accounts = import::Accounts::load(store).await?;
+    let account = accounts.find(post["account"].as_str().unwrap_or_default());
+    let zone = account.map(|account| schedule::parse_zone(&account.timezone));
+    Ok(zone.ok().and_then(Result::ok))
 }
