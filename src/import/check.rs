@@ -170,7 +170,11 @@ impl Checker {
         times.write_to(&mut post);
         match times.when {
             Some(when) if row.problems.is_empty() => Ok(self.passed(post, &when, &times)),
-            _ => Err(row.problems),
+            _ => {
+                // Without one the record would vanish in silence.
+                debug_assert!(!row.problems.is_empty(), "a post is refused for a reason");
+                Err(row.problems)
+            }
         }
     }
 
@@ -199,12 +203,12 @@ impl Checker {
             }
             (None, (Some(platform), Some(id))) => ("external_id", format!("{platform}:{id}")),
             (None, (Some(_), None)) => {
-                row.problem("external_id", "is missing");
+                row.missing(&["external_id"], "is missing");
                 return None;
             }
             (None, (None, _)) => {
-                row.problem(
-                    "account",
+                row.missing(
+                    &["account", "platform"],
                     "is missing (platform:external_id, or the account's number)",
                 );
                 return None;
@@ -265,6 +269,7 @@ impl<'r> Row<'r> {
         let field = self.record.fields.iter().find(|field| field.name == name)?;
         match &field.cell {
             Cell::Text(text) if text.trim().is_empty() => None,
+            Cell::Json(Value::String(text)) if text.trim().is_empty() => None,
             Cell::Json(Value::Null) => None,
             _ => Some(field),
         }
@@ -279,6 +284,13 @@ impl<'r> Row<'r> {
         });
     }
 
+    /// Notes that the first of the names is missing, unless one of them is there and wrong.
+    pub(super) fn missing(&mut self, names: &[&str], message: &str) {
+        if names.iter().all(|name| self.field(name).is_none()) {
+            self.problem(names[0], message);
+        }
+    }
+
     /// The value, or a note of the problem.
     pub(super) fn keep<T>(&mut self, name: &str, result: Result<T, String>) -> Option<T> {
         result.map_err(|message| self.problem(name, message)).ok()
@@ -288,7 +300,6 @@ impl<'r> Row<'r> {
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
         match &self.field(name)?.cell {
             Cell::Text(text) => Some(text.trim().to_owned()),
-            Cell::Json(Value::String(text)) if text.trim().is_empty() => None,
             Cell::Json(Value::String(text)) => Some(text.trim().to_owned()),
             Cell::Json(Value::Number(number)) if number.is_i64() || number.is_u64() => {
                 Some(number.to_string())

@@ -88,7 +88,10 @@ fn scheduled(row: &mut Row<'_>, zone: Option<&str>) -> Option<When> {
             None
         }
         (None, None) => {
-            row.problem("scheduled_at", "is missing (or give local_time)");
+            row.missing(
+                &["scheduled_at", "local_time"],
+                "is missing (or give local_time)",
+            );
             None
         }
     }

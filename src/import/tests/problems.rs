@@ -2,9 +2,17 @@
 
 use super::*;
 
+/// Columns beside body and scheduled_at, their values, and what is said of them.
+fn check_values(cases: &[(&str, &str, &str)]) {
+    for (columns, values, expected) in cases {
+        let text = format!("{columns},body,scheduled_at\n{values},Hi,2026-07-01T07:00Z\n");
+        assert_eq!(errors(text, Format::Csv), *expected);
+    }
+}
+
 #[test]
-fn every_kind_of_wrong_value_is_named_with_its_place() {
-    for (columns, values, expected) in [
+fn a_wrong_account_is_named_with_its_place() {
+    check_values(&[
         (
             "account",
             "facebook:1002",
@@ -45,6 +53,12 @@ fn every_kind_of_wrong_value_is_named_with_its_place() {
             "facebook,100",
             "f:2:2: external_id: there is no account `facebook:100`; did you mean `facebook:1001`?",
         ),
+    ]);
+}
+
+#[test]
+fn every_wrong_value_is_named_with_its_place() {
+    check_values(&[
         (
             "account,kind",
             "1,tweet",
@@ -115,10 +129,7 @@ fn every_kind_of_wrong_value_is_named_with_its_place() {
             "1,2026-07-01 09:00",
             "f:2:2: local_time: is given beside scheduled_at; one of them is enough",
         ),
-    ] {
-        let text = format!("{columns},body,scheduled_at\n{values},Hi,2026-07-01T07:00Z\n");
-        assert_eq!(errors(text, Format::Csv), expected);
-    }
+    ]);
 }
 
 #[test]
@@ -273,7 +284,7 @@ fn json_problems_have_their_place() {
         ),
         (
             "[{\"account\": 1} {}]",
-            "f:1:17: expected `,` or `]`, found `{`",
+            "f:1:2: scheduled_at: is missing (or give local_time)\nf:1:17: expected `,` or `]`, found `{`",
         ),
         (
             "[] []",
@@ -296,11 +307,16 @@ fn json_problems_have_their_place() {
         errors(text, Format::Json),
         "f:2:3: a post is an object: {\"account\": …}\n\
          f:3:26: body: must be text\n\
-         f:4:55: priority: must be a whole number\n\
+         f:4:53: priority: must be a whole number\n\
          f:6:10: bdoy: `bdoy` is not a column; did you mean `body`?\n\
-         f:6:41: scheduled_at: must be text\n\
-         f:5:1: scheduled_at: is missing (or give local_time)\n\
-         f:6:33: media: must be a list"
+         f:6:49: scheduled_at: must be text\n\
+         f:6:30: media: must be a list"
+    );
+    // Blank text is as good as none.
+    let blank = "[{\"account\": 1, \"body\": \"x\", \"scheduled_at\": \" \"}]";
+    assert_eq!(
+        errors(blank, Format::Json),
+        "f:1:46: scheduled_at: is missing (or give local_time)"
     );
     let nul = "{\"account\": 1, \"body\": \"x\\u0000\", \"scheduled_at\": \"2026-07-01T07:00Z\"}";
     assert_eq!(
