@@ -1,6 +1,6 @@
 //! Posts from outside: CSV, JSON, JSON Lines and the command line, read and checked whole before one is added.
 //!
-//! A reader ([`csv`], [`json`]) turns a file into [`Record`]s that know where each value stands. The [`Checker`] turns
+//! A reader (`csv`, `json`) turns a file into [`Record`]s that know where each value stands. The [`Checker`] turns
 //! a record into a [`NewPost`], or into everything that is wrong with it. One wrong record and nothing is added.
 
 use std::borrow::Cow;
@@ -15,9 +15,10 @@ mod check;
 mod content;
 mod csv;
 mod json;
+mod times;
 
 pub use accounts::{AccountRow, Accounts};
-pub use check::{Checked, Checker, NewPost};
+pub use check::{Checker, NewPost, Passed};
 pub use content::typed;
 
 /// So many problems are shown; who has more mends these first.
@@ -164,15 +165,15 @@ pub struct Batch {
 }
 
 impl Batch {
-    fn push(&mut self, line: usize, checked: Checked) {
-        let notes = checked.notes.into_iter();
+    fn push(&mut self, line: usize, passed: Passed) {
+        let notes = passed.notes.into_iter();
         self.notes.extend(notes.map(|note| (line, note)));
-        if checked.expired {
+        if passed.expired {
             self.expired.push(line);
-        } else if checked.late {
+        } else if passed.late {
             self.late.push(line);
         }
-        self.posts.push(checked.post);
+        self.posts.push(passed.post);
     }
 }
 
@@ -181,12 +182,12 @@ pub fn read(bytes: Vec<u8>, format: Format, checker: &mut Checker) -> Result<Bat
     let mut batch = Batch::default();
     let mut problems = Problems::default();
     let mut sink = |record: Result<Record<'_>, Problem>| {
-        let checked = record.map_err(|problem| vec![problem]).and_then(|record| {
-            let checked = checker.check(&record)?;
-            Ok((record.place.line, checked))
+        let passed = record.map_err(|problem| vec![problem]).and_then(|record| {
+            let passed = checker.check(&record)?;
+            Ok((record.place.line, passed))
         });
-        match checked {
-            Ok((line, checked)) => batch.push(line, checked),
+        match passed {
+            Ok((line, passed)) => batch.push(line, passed),
             Err(found) => problems.extend(found),
         }
     };

@@ -91,14 +91,15 @@ pub mod outcome;
 pub mod post;
 pub mod schedule;
 pub mod secret;
+pub mod suggest;
 
 pub mod http;
 pub mod media;
 pub mod platform;
 
-pub mod import;
 pub mod store;
-pub mod suggest;
+
+pub mod import;
 
 pub mod progress;
 

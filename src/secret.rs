@@ -243,7 +243,7 @@ fn plaintext(credentials: &Credentials) -> Vec<u8> {
         refresh_token: credentials
             .refresh_token
             .as_ref()
-            .map(secrecy::ExposeSecret::expose_secret),
+            .map(ExposeSecret::expose_secret),
     };
     serde_json::to_vec(&plain).expect("two strings are always JSON")
 }

@@ -1,5 +1,7 @@
 //! Runs through PgBouncer in transaction mode: a small pool, many clients, noisy neighbours.
 
+#![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
 mod support;
 
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -2,11 +2,14 @@
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use serde_json::Value;
 
 use crate::exit::Failed;
 use crate::http::one_line;
+
+/// On narrower terminals the lines are left to run over.
+const NARROWEST: u16 = 60;
 
 /// Writes to stdout. A reader that has seen enough (`… | head`) is no error.
 pub(super) fn say(text: &str) -> Result<(), Failed> {
@@ -55,9 +58,15 @@ fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(heading)
         .add_rows(rows.iter().map(|row| row.iter().map(|cell| tame(cell))));
+    // Only the last column, the longest text, is folded to the terminal's width; some terminals claim to have none.
+    if table.width().is_some_and(|width| width >= NARROWEST) {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+        for column in table.column_iter_mut().rev().skip(1) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
     table.trim_fmt()
 }
 

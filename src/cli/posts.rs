@@ -52,7 +52,7 @@ enum Command {
 
 #[derive(Clone, Debug, Args)]
 struct Add {
-    /// Where it goes: `PLATFORM:EXTERNAL_ID`, or the account's number.
+    /// Where it goes: PLATFORM:ID, or the account's number.
     #[arg(long)]
     account: String,
     /// When it goes out, with a UTC offset (2026-03-01T09:00Z) [default: now].
@@ -122,7 +122,7 @@ struct List {
     /// Only this owner's.
     #[arg(long)]
     owner: Option<String>,
-    /// Only this account's: `PLATFORM:EXTERNAL_ID`, or its number.
+    /// Only this account's: PLATFORM:ID, or its number.
     #[arg(long)]
     account: Option<String>,
     /// At most so many.
@@ -196,15 +196,11 @@ async fn show(args: Show, config: &Config) -> Result<Exit, Failed> {
 
 /// The zone in which the post's author thinks: its own, or the account's.
 async fn zone_of(post: &Value, store: &mut crate::store::Store) -> Result<Option<Tz>, Failed> {
-    let name = if let Some(name) = post["timezone"].as_str() {
-        name.to_owned()
-    } else {
-        let mut accounts = import::Accounts::load(store).await?;
-        let account = post["account"].as_str().unwrap_or_default();
-        let zone = accounts
-            .find(account)
-            .map(|account| account.timezone.clone());
-        zone.unwrap_or_default()
-    };
-    Ok(schedule::parse_zone(&name).ok())
+    if let Some(name) = post["timezone"].as_str() {
+        return Ok(schedule::parse_zone(name).ok());
+    }
+    let mut accounts = import::Accounts::load(store).await?;
+    let account = accounts.find(post["account"].as_str().unwrap_or_default());
+    let zone = account.map(|account| schedule::parse_zone(&account.timezone));
+    Ok(zone.ok().and_then(Result::ok))
 }

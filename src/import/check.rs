@@ -8,16 +8,17 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::times::Times;
 use super::{AccountRow, Accounts, Cell, Field, Problem, Record, content};
 use crate::account::AccountId;
 use crate::post::Content;
-use crate::schedule::{self, When};
+use crate::schedule::When;
 use crate::store::instant;
 use crate::suggest;
 use crate::{media, platform};
 
 /// The columns of a file, apart from `option.NAME`.
-const COLUMNS: [&str; 17] = [
+pub(super) const COLUMNS: [&str; 17] = [
     "account",
     "platform",
     "external_id",
@@ -99,9 +100,11 @@ pub struct NewPost {
 
 /// A post that passed, and what its author should hear.
 #[derive(Clone, Debug)]
-pub struct Checked {
+pub struct Passed {
     /// The post.
     pub post: NewPost,
+    /// When it goes out.
+    pub at: DateTime<Utc>,
     /// What the clocks' changes did to its times.
     pub notes: Vec<String>,
     /// It was due before now.
@@ -143,7 +146,7 @@ impl Checker {
     }
 
     /// The post that the record describes, or everything that is wrong with it.
-    pub fn check(&mut self, record: &Record<'_>) -> Result<Checked, Vec<Problem>> {
+    pub fn check(&mut self, record: &Record<'_>) -> Result<Passed, Vec<Problem>> {
         let mut row = Row::new(record);
         row.check_fields();
         let account = self.account(&mut row);
@@ -166,15 +169,20 @@ impl Checker {
         };
         times.write_to(&mut post);
         match times.when {
-            Some(when) if row.problems.is_empty() => Ok(self.checked(post, &when, &times)),
-            _ => Err(row.problems),
+            Some(when) if row.problems.is_empty() => Ok(self.passed(post, &when, &times)),
+            _ => {
+                // Without one the record would vanish in silence.
+                debug_assert!(!row.problems.is_empty(), "a post is refused for a reason");
+                Err(row.problems)
+            }
         }
     }
 
-    fn checked(&self, post: NewPost, when: &When, times: &Times) -> Checked {
+    fn passed(&self, post: NewPost, when: &When, times: &Times) -> Passed {
         let expires_at = times.expires_at.unwrap_or(when.at + self.expiry);
-        Checked {
+        Passed {
             post,
+            at: when.at,
             notes: times.notes.clone(),
             late: when.at < self.now,
             expired: expires_at <= self.now,
@@ -195,12 +203,12 @@ impl Checker {
             }
             (None, (Some(platform), Some(id))) => ("external_id", format!("{platform}:{id}")),
             (None, (Some(_), None)) => {
-                row.problem("external_id", "is missing");
+                row.missing(&["external_id"], "is missing");
                 return None;
             }
             (None, (None, _)) => {
-                row.problem(
-                    "account",
+                row.missing(
+                    &["account", "platform"],
                     "is missing (platform:external_id, or the account's number)",
                 );
                 return None;
@@ -242,93 +250,6 @@ fn check_platform(row: &mut Row<'_>, account: &AccountRow, content: &Content) {
     }
 }
 
-/// The times of a row.
-struct Times {
-    when: Option<When>,
-    timezone: Option<String>,
-    expires_at: Option<DateTime<Utc>>,
-    notes: Vec<String>,
-}
-
-impl Times {
-    fn read(row: &mut Row<'_>, account_zone: Option<&str>) -> Self {
-        let timezone = row.text("timezone");
-        if let Some(Err(message)) = timezone.as_deref().map(schedule::parse_zone) {
-            row.problem("timezone", message);
-            return Self {
-                when: None,
-                timezone: None,
-                expires_at: None,
-                notes: Vec::new(),
-            };
-        }
-        let zone = timezone.as_deref().or(account_zone);
-        let when = scheduled(row, zone);
-        let expires = row
-            .text("expires_at")
-            .and_then(|text| row.keep("expires_at", schedule::parse_when(&text, zone)));
-        if let (Some(when), Some(expires)) = (&when, &expires)
-            && expires.at <= when.at
-        {
-            row.problem(
-                "expires_at",
-                "is not later than the time at which the post goes out",
-            );
-        }
-        let notes = [&when, &expires].into_iter().flatten();
-        Self {
-            notes: notes
-                .filter_map(|w| w.note)
-                .map(|n| n.to_string())
-                .collect(),
-            when,
-            timezone,
-            expires_at: expires.map(|expires| expires.at),
-        }
-    }
-
-    fn write_to(&self, post: &mut NewPost) {
-        post.timezone.clone_from(&self.timezone);
-        if let Some(when) = self.when {
-            post.scheduled_at = instant(when.at);
-            if let Some((wall, zone)) = when.local {
-                post.local_time = Some(wall.format("%Y-%m-%dT%H:%M:%S").to_string());
-                post.timezone = Some(zone.name().to_owned());
-            }
-        }
-    }
-}
-
-fn scheduled(row: &mut Row<'_>, zone: Option<&str>) -> Option<When> {
-    match (row.text("scheduled_at"), row.text("local_time")) {
-        (Some(text), None) => {
-            let at = row.keep("scheduled_at", schedule::parse_instant(&text))?;
-            Some(When {
-                at,
-                local: None,
-                note: None,
-            })
-        }
-        (None, Some(text)) => {
-            // Without an account there is no zone, perhaps; that is said of the account.
-            let wall = row.keep("local_time", schedule::parse_local(&text))?;
-            let wall = wall.format("%Y-%m-%d %H:%M:%S").to_string();
-            row.keep("local_time", schedule::parse_when(&wall, Some(zone?)))
-        }
-        (Some(_), Some(_)) => {
-            row.problem(
-                "local_time",
-                "is given beside scheduled_at; one of them is enough",
-            );
-            None
-        }
-        (None, None) => {
-            row.problem("scheduled_at", "is missing (or give local_time)");
-            None
-        }
-    }
-}
-
 /// A record that is being read, and what was wrong with it so far.
 pub(super) struct Row<'r> {
     pub(super) record: &'r Record<'r>,
@@ -348,6 +269,7 @@ impl<'r> Row<'r> {
         let field = self.record.fields.iter().find(|field| field.name == name)?;
         match &field.cell {
             Cell::Text(text) if text.trim().is_empty() => None,
+            Cell::Json(Value::String(text)) if text.trim().is_empty() => None,
             Cell::Json(Value::Null) => None,
             _ => Some(field),
         }
@@ -362,6 +284,13 @@ impl<'r> Row<'r> {
         });
     }
 
+    /// Notes that the first of the names is missing, unless one of them is there and wrong.
+    pub(super) fn missing(&mut self, names: &[&str], message: &str) {
+        if names.iter().all(|name| self.field(name).is_none()) {
+            self.problem(names[0], message);
+        }
+    }
+
     /// The value, or a note of the problem.
     pub(super) fn keep<T>(&mut self, name: &str, result: Result<T, String>) -> Option<T> {
         result.map_err(|message| self.problem(name, message)).ok()
@@ -371,7 +300,6 @@ impl<'r> Row<'r> {
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
         match &self.field(name)?.cell {
             Cell::Text(text) => Some(text.trim().to_owned()),
-            Cell::Json(Value::String(text)) if text.trim().is_empty() => None,
             Cell::Json(Value::String(text)) => Some(text.trim().to_owned()),
             Cell::Json(Value::Number(number)) if number.is_i64() || number.is_u64() => {
                 Some(number.to_string())

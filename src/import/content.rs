@@ -133,11 +133,10 @@ fn list(row: &mut Row<'_>, name: &str) -> Option<Vec<Value>> {
         Cell::Json(value) => value.clone(),
     };
     if let Value::Array(items) = value {
-        Some(items)
-    } else {
-        row.problem(name, "must be a list");
-        None
+        return Some(items);
     }
+    row.problem(name, "must be a list");
+    None
 }
 
 fn split(text: &str) -> Vec<Value> {
@@ -201,4 +200,29 @@ pub fn typed(text: &str) -> Value {
 
 fn json_of(text: &str) -> Result<Value, String> {
     serde_json::from_str(text).map_err(|e| format!("is not JSON: {e}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_stored_so_that_any_directory_will_do() {
+        let directory = Path::new("/srv/posts");
+        for (text, path) in [
+            ("a.jpg", "/srv/posts/a.jpg"),
+            ("./img/a b.jpg", "/srv/posts/img/a b.jpg"),
+            ("/tmp/a.jpg", "/tmp/a.jpg"),
+        ] {
+            assert_eq!(medium(text.into(), directory), Ok(json!({"path": path})));
+            let object = json!({"path": text, "alt": "x"});
+            assert_eq!(
+                medium(object, directory),
+                Ok(json!({"path": path, "alt": "x"}))
+            );
+        }
+        let url = "HTTPS://example.com/a.jpg";
+        assert_eq!(medium(url.into(), directory), Ok(json!({"url": url})));
+        assert!(medium(7.into(), directory).is_err());
+    }
 }

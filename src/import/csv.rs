@@ -123,8 +123,7 @@ impl Lines<'_> {
             .take_while(|byte| [b'\r', b'\n'].contains(byte))
             .count();
         let start = (start + blank).max(self.offset);
-        let newlines = bytes[self.offset..start].iter();
-        self.line += newlines.filter(|byte| **byte == b'\n').count();
+        self.line += self.text[self.offset..start].matches('\n').count();
         self.offset = start;
         self.line
     }

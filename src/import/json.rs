@@ -188,7 +188,8 @@ impl<'t> Scanner<'t> {
             .take(lines_before)
             .map(str::len)
             .sum();
-        let offset = self.offset + line_start + error.column().saturating_sub(1);
+        // Column 0 is the line end before.
+        let offset = self.offset + (line_start + error.column()).saturating_sub(1);
         // serde says its own line and column, which count from the value.
         let message = error.to_string();
         let message = message.split(" at line ").next().unwrap_or_default();

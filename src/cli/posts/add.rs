@@ -14,7 +14,7 @@ use crate::cli::output::{count, emit, remark};
 use crate::config::Config;
 use crate::exit::{Exit, Failed};
 use crate::import::{self, Accounts, Batch, Cell, Checker, Field, Format, Place, Problem, Record};
-use crate::schedule::Clock;
+use crate::schedule::{Clock, minute};
 use crate::store::{Store, instant};
 
 /// The window of posts that have none of their own.
@@ -39,7 +39,9 @@ pub(super) async fn file(args: Import, config: &Config) -> Result<Exit, Failed> 
     let mut checker = checker(&mut store, config).await?;
     let batch = import::read(bytes, format, &mut checker)
         .map_err(|problems| Failed::data(problems.report(&name)))?;
-    remarks(&batch, &name).iter().for_each(|line| remark(line));
+    for line in remarks(&batch, &name) {
+        remark(&line);
+    }
     let message = if args.dry_run {
         let posts = count(batch.posts.len(), "post");
         format!("{posts} would be added; nothing was (--dry-run)")
@@ -61,21 +63,20 @@ pub(super) async fn one(args: Add, config: &Config) -> Result<Exit, Failed> {
     let mut store = database::open_checked(config).await?;
     let mut checker = checker(&mut store, config).await?;
     let now = instant(checker.now);
-    let checked = checker
+    let passed = checker
         .check(&record(&args, body, now))
         .map_err(|problems| Failed::data(flag_report(&problems)))?;
-    checked
-        .notes
-        .iter()
-        .for_each(|note| remark(&format!("note: {note}")));
-    if checked.expired {
+    for note in &passed.notes {
+        remark(&format!("note: {note}"));
+    }
+    if passed.expired {
         remark("warning: the post is past its expiry and will not be sent");
     }
-    let what = format!("{}, {}", args.account, checked.post.scheduled_at);
+    let what = format!("{}, {}", args.account, minute(passed.at));
     let message = if args.dry_run {
         format!("would add a post: {what}; nothing was added (--dry-run)")
     } else {
-        match store.add_posts(&[checked.post]).await?.first() {
+        match store.add_posts(&[passed.post]).await?.first() {
             Some(id) => format!("added post {id}: {what}"),
             None => summary(0, 1),
         }
@@ -117,8 +118,8 @@ fn remarks(batch: &Batch, file: &str) -> Vec<String> {
         remarks.push(format!("note: {more}"));
     }
     let warnings = [
-        (&batch.expired, "past expiry and will not be sent"),
-        (&batch.late, "due already and will be sent by the next run"),
+        (&batch.expired, "past expiry, never to be sent"),
+        (&batch.late, "due already, to be sent by the next run"),
     ];
     for (lines, what) in warnings {
         if let Some(first) = lines.first() {
@@ -221,3 +222,6 @@ fn shown(path: &Path) -> String {
     }
     path.display().to_string()
 }
+
+#[cfg(test)]
+mod tests;
