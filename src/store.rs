@@ -129,6 +129,7 @@ static ACCOUNTS_ADD: Sql = sql!("accounts_add", "accounts_add");
 static ACCOUNTS_LIST: Sql = sql!("accounts_list", "accounts_list");
 static LIMITS_SET: Sql = sql!("limits_set", "limits_set");
 static POSTS_ADD: Sql = sql!("posts_add", "posts_add");
+static POSTS_CHANGE: Sql = sql!("posts_change", "posts_change");
 static POSTS_LIST: Sql = sql!("posts_list", "posts_list");
 
 /// A statement and its parameter.
@@ -401,6 +402,12 @@ impl Store {
             .collect();
         let added = self.transaction(Access::Writes, &calls).await?;
         added.into_iter().flatten().map(|id| parse(&id)).collect()
+    }
+
+    /// Changes the status of posts as a person decides: an object with `ids`, `from` (statuses), `to`, `permalink` and
+    /// a `message` for the history. Returns those that were changed.
+    pub async fn change_posts(&mut self, change: &Value) -> Result<Vec<PostId>, StoreError> {
+        self.query(&POSTS_CHANGE, Access::Writes, change).await
     }
 
     /// Posts that match, newest first: every column of `posts` as JSON, and `account`, `platform`, `owner`.

@@ -17,6 +17,7 @@ use crate::post::{Kind, PostId};
 use crate::{platform, schedule};
 
 mod add;
+mod change;
 mod page;
 
 const STATUSES: [&str; 7] = [
@@ -48,6 +49,12 @@ enum Command {
     List(List),
     /// Show one post and what became of it.
     Show(Show),
+    /// Take pending posts back: they are never sent.
+    Cancel(change::Cancel),
+    /// Send failed, expired or canceled posts again: due now, with all their tries.
+    Retry(change::Retry),
+    /// Say what became of an unconfirmed post, after a look at the platform.
+    Resolve(change::Resolve),
 }
 
 #[derive(Clone, Debug, Args)]
@@ -149,6 +156,9 @@ pub async fn run(args: Posts, config: &Config) -> Result<Exit, Failed> {
         Command::Import(args) => add::file(args, config).await,
         Command::List(args) => list(args, config).await,
         Command::Show(args) => show(args, config).await,
+        Command::Cancel(args) => change::cancel(args, config).await,
+        Command::Retry(args) => change::retry(args, config).await,
+        Command::Resolve(args) => change::resolve(args, config).await,
     }
 }
 
