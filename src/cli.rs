@@ -1,6 +1,240 @@
-//! Flags and environment. One file per command in `cli/`.
+//! Flags and environment, turned into a [`Config`]. One file per command in `cli/`.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, Subcommand, ValueEnum};
+use secrecy::SecretString;
+
+use crate::config::{Config, File};
+use crate::exit::{Exit, Failed};
+use crate::store::Database;
 
 pub mod accounts;
 pub mod database;
+pub mod demo;
+pub mod migration;
 mod output;
 pub mod posts;
+pub mod preview;
+pub mod run;
+pub mod sandbox;
+
+pub use output::complain;
+
+/// Publishes the due social-media posts in a database. An external cron starts it every minute.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 100, after_help = AFTER_HELP)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Start with `publisher demo`: the whole job on a throw-away database, against a built-in sandbox.
+
+Exit codes: 0 nothing due, or all is recorded; 1 a person is needed; 2 wrong usage; 70 a bug; \
+74 sent but not recorded; 75 the database is away; 78 configuration; 130, 143 stopped by a signal.
+
+ENCRYPTION_KEY (32 bytes, as 64 hex digits or base64) opens the accounts' tokens. Where it is not set, SQLite has a \
+key file in the state directory, made on first use.";
+
+#[derive(Debug, clap::Args)]
+struct Global {
+    /// Where the database is: <postgres://USER:PASSWORD@HOST/DATABASE> or sqlite:PATH
+    /// [default: sqlite, in $`XDG_DATA_HOME/publisher` or ~/.local/share/publisher, made on first use].
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        hide_env_values = true,
+        global = true,
+        value_name = "URL"
+    )]
+    database_url: Option<String>,
+    /// The configuration file [default: publisher.toml here, else in $`XDG_CONFIG_HOME/publisher` or ~/.config/publisher].
+    #[arg(long, env = "PUBLISHER_CONFIG", global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where the key file lives [default: $`XDG_STATE_HOME/publisher` or ~/.local/state/publisher].
+    #[arg(long, env = "PUBLISHER_STATE_DIR", global = true, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// How log lines on stderr look.
+    #[arg(long, env = "PUBLISHER_LOG_FORMAT", global = true, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
+    log_format: LogFormat,
+    /// Says more on stderr: -v what happens to each post, -vv also each statement and request.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    verbose: u8,
+    /// Says nothing on stderr but errors.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Whether output is coloured.
+    #[arg(long, env = "PUBLISHER_COLOR", global = true, value_enum, default_value_t = clap::ColorChoice::Auto, value_name = "WHEN")]
+    color: clap::ColorChoice,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Publish what is due: what cron starts every minute.
+    Run(run::Run),
+    /// Watch the whole job on a throw-away database against the built-in sandbox.
+    Demo(demo::Demo),
+    /// Serve a local twin of the platforms.
+    Sandbox(sandbox::Serve),
+    /// Create the schema or bring it up to date.
+    Migrate(migration::Migrate),
+    /// Where posts go: add and list accounts.
+    Accounts(accounts::Accounts),
+    /// What goes out: add, import, list and show posts.
+    Posts(posts::Posts),
+}
+
+/// What the environment says; read once, here.
+#[derive(Debug, Default)]
+struct Environment {
+    home: Option<PathBuf>,
+    data: Option<PathBuf>,
+    state: Option<PathBuf>,
+    config: Option<PathBuf>,
+    encryption_key: Option<SecretString>,
+}
+
+impl Environment {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the environment, beside clap"
+    )]
+    fn read() -> Self {
+        let directory = |name: &str| {
+            std::env::var_os(name)
+                .map(PathBuf::from)
+                .filter(|path| path.is_absolute())
+        };
+        Self {
+            home: directory("HOME"),
+            data: directory("XDG_DATA_HOME"),
+            state: directory("XDG_STATE_HOME"),
+            config: directory("XDG_CONFIG_HOME"),
+            encryption_key: std::env::var("ENCRYPTION_KEY")
+                .ok()
+                .filter(|key| !key.is_empty())
+                .map(SecretString::from),
+        }
+    }
+
+    fn directory(&self, own: Option<&PathBuf>, below_home: &str) -> Option<PathBuf> {
+        let base = own
+            .cloned()
+            .or_else(|| Some(self.home.as_ref()?.join(below_home)))?;
+        Some(base.join("publisher"))
+    }
+}
+
+impl Cli {
+    /// Carries out the command.
+    pub async fn execute(self) -> Result<Exit, Failed> {
+        log(&self.global);
+        // The demo has a database of its own, and the sandbox none.
+        match self.command {
+            Command::Demo(demo) => return demo::run(demo).await,
+            Command::Sandbox(serve) => return sandbox::run(serve).await,
+            _ => {}
+        }
+        let config = config(&self.global, Environment::read())?;
+        match self.command {
+            Command::Run(command) => run::run(command, &config).await,
+            Command::Migrate(command) => migration::run(command, &config).await,
+            Command::Accounts(command) => accounts::run(command, &config).await,
+            Command::Posts(command) => posts::run(command, &config).await,
+            Command::Demo(_) | Command::Sandbox(_) => unreachable!("returned above"),
+        }
+    }
+}
+
+/// Log lines go to stderr, from warnings on unless asked for more or less.
+fn log(global: &Global) {
+    use tracing::Level;
+    use tracing_subscriber::fmt;
+
+    let level = match (global.quiet, global.verbose) {
+        (true, _) => Level::ERROR,
+        (false, 0) => Level::WARN,
+        (false, 1) => Level::INFO,
+        (false, _) => Level::DEBUG,
+    };
+    let colored = match global.color {
+        clap::ColorChoice::Always => true,
+        clap::ColorChoice::Never => false,
+        clap::ColorChoice::Auto => std::io::IsTerminal::is_terminal(&std::io::stderr()),
+    };
+    let lines = fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(colored);
+    match global.log_format {
+        LogFormat::Text => lines.without_time().init(),
+        LogFormat::Json => lines.json().flatten_event(true).init(),
+    }
+}
+
+fn config(global: &Global, environment: Environment) -> Result<Config, Failed> {
+    let file = file(global, &environment)?;
+    let named = global
+        .database_url
+        .clone()
+        .or_else(|| file.database_url.clone());
+    let database = match &named {
+        Some(url) => url
+            .parse()
+            .map_err(|why| Failed::configuration(format!("the database URL is wrong: {why}")))?,
+        None => Database::Sqlite(default_database(&environment)?),
+    };
+    let state_dir = global.state_dir.clone().or_else(|| file.state_dir.clone());
+    let state_dir =
+        state_dir.or_else(|| environment.directory(environment.state.as_ref(), ".local/state"));
+    let state_dir = state_dir.unwrap_or_else(|| match &database {
+        Database::Sqlite(path) => path.parent().unwrap_or(Path::new("")).to_owned(),
+        Database::Postgres(_) => PathBuf::from("/var/lib/publisher"),
+    });
+    Ok(Config {
+        database,
+        database_is_default: named.is_none(),
+        state_dir,
+        encryption_key: environment.encryption_key,
+        file,
+    })
+}
+
+fn file(global: &Global, environment: &Environment) -> Result<File, Failed> {
+    if let Some(path) = &global.config {
+        return File::read(path);
+    }
+    let here = Some(PathBuf::from("publisher.toml"));
+    let user = environment
+        .directory(environment.config.as_ref(), ".config")
+        .map(|dir| dir.join("publisher.toml"));
+    match [here, user]
+        .into_iter()
+        .flatten()
+        .find(|path| path.exists())
+    {
+        Some(path) => File::read(&path),
+        None => Ok(File::default()),
+    }
+}
+
+fn default_database(environment: &Environment) -> Result<PathBuf, Failed> {
+    let directory = environment.directory(environment.data.as_ref(), ".local/share");
+    directory.map(|directory| directory.join("publisher.db")).ok_or_else(|| {
+        Failed::configuration("there is no database: set DATABASE_URL (HOME is not set, so there is no default place)")
+    })
+}

@@ -6,6 +6,13 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::http::one_line;
+use crate::post::ClaimedPost;
+
+/// Messages are one line of at most so many characters, without control characters: much of their text comes from
+/// platforms, and it goes to terminals, logs and the database.
+const MESSAGE_LIMIT: usize = 1000;
+
 /// What went wrong: a class to count by, the platform's code, and words for a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Reason {
@@ -23,8 +30,15 @@ impl Reason {
         Self {
             class,
             code: None,
-            message: message.into(),
+            message: one_line(&message.into(), MESSAGE_LIMIT),
         }
+    }
+
+    /// The same with a remark on what it leads to.
+    #[must_use]
+    pub fn but(mut self, remark: &str) -> Self {
+        self.message = format!("{} ({remark})", self.message);
+        self
     }
 
     /// The same with the platform's code.
@@ -111,6 +125,15 @@ pub struct Published {
     pub warnings: Vec<String>,
 }
 
+/// What a failure means for the other posts of the account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Block {
+    /// They wait until a person has connected the account again.
+    NeedsLogin,
+    /// They (or those of the whole platform) wait until then.
+    Until(DateTime<Utc>, Scope),
+}
+
 /// What the run records of a post.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
@@ -127,6 +150,8 @@ pub enum Outcome {
         due_at: DateTime<Utc>,
         /// Whether the try counts (a rate limit or a missing login does not).
         counts: bool,
+        /// What it means for the account.
+        block: Option<Block>,
         /// Why.
         reason: Reason,
     },
@@ -155,11 +180,103 @@ pub enum Outcome {
 #[derive(Clone, Debug)]
 pub struct Settled {
     /// The claimed post.
-    pub post: crate::post::ClaimedPost,
+    pub post: ClaimedPost,
     /// What became of it.
     pub outcome: Outcome,
     /// Where an unfinished upload stands now.
     pub checkpoint: Option<Value>,
     /// How long it was at work, waits included; zero if it never started.
     pub took: Duration,
+}
+
+impl Outcome {
+    /// What a failure means for the post, after this try. `delay` is the back-off, should it be tried again.
+    pub fn of(failure: Failure, post: &ClaimedPost, now: DateTime<Utc>, delay: Duration) -> Self {
+        match failure {
+            Failure::Rejected { reason } => Self::Failed { reason },
+            Failure::Unconfirmed { reason } => Self::Unconfirmed { reason },
+            Failure::NeedsLogin { reason } => Self::Retry {
+                due_at: now,
+                counts: false,
+                block: Some(Block::NeedsLogin),
+                reason,
+            },
+            Failure::RateLimited {
+                after,
+                scope,
+                reason,
+            } => {
+                let until = now + after;
+                // Past its expiry the post comes back only to be dropped.
+                Self::Retry {
+                    due_at: until.min(post.expires_at),
+                    counts: false,
+                    block: Some(Block::Until(until, scope)),
+                    reason,
+                }
+            }
+            Failure::Retry { after, reason } => {
+                let due_at = now + delay.max(after.unwrap_or_default());
+                if post.attempts >= post.max_attempts {
+                    Self::Failed {
+                        reason: reason
+                            .but(&format!("it was the last of {} tries", post.max_attempts)),
+                    }
+                } else if due_at >= post.expires_at {
+                    Self::Failed {
+                        reason: reason.but("the post expires before the next try"),
+                    }
+                } else {
+                    Self::Retry {
+                        due_at,
+                        counts: true,
+                        block: None,
+                        reason,
+                    }
+                }
+            }
+        }
+    }
+
+    /// One word for it, as the summary counts it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Published { .. } => "published",
+            Self::Retry { .. } => "retry",
+            Self::Failed { .. } => "failed",
+            Self::Unconfirmed { .. } => "unconfirmed",
+            Self::Expired => "expired",
+            Self::Waiting { .. } | Self::Released => "released",
+        }
+    }
+
+    /// Why, if it went wrong.
+    pub fn reason(&self) -> Option<&Reason> {
+        match self {
+            Self::Retry { reason, .. } | Self::Failed { reason } | Self::Unconfirmed { reason } => {
+                Some(reason)
+            }
+            Self::Published { .. } | Self::Waiting { .. } | Self::Expired | Self::Released => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn reason_mut(&mut self) -> Option<&mut Reason> {
+        match self {
+            Self::Retry { reason, .. } | Self::Failed { reason } | Self::Unconfirmed { reason } => {
+                Some(reason)
+            }
+            Self::Published { .. } | Self::Waiting { .. } | Self::Expired | Self::Released => None,
+        }
+    }
+}
+
+impl Settled {
+    /// Whether the platform has, or may have, the post: what must not get lost if the database can't be reached.
+    pub fn was_sent(&self) -> bool {
+        matches!(
+            self.outcome,
+            Outcome::Published { .. } | Outcome::Unconfirmed { .. }
+        )
+    }
 }

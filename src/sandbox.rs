@@ -1,1 +1,210 @@
-//! A local twin of the platforms.
+//! A local twin of the platforms: one HTTP server that speaks as Facebook, Instagram, LinkedIn,
+//! YouTube and Slack do, checks requests as strictly as their documentation, and keeps what was
+//! published where a test, a demo or a benchmark can look at it.
+//!
+//! A client replaces a platform's scheme and host by `URL/<platform>`. `/api/…` is for scripts.
+//!
+//! Reading order: `line` (connections that can be cut), `wire` (a request and a reply as
+//! values), `world` (what was published, and the counters), `fault`, then one file per platform.
+//! A platform is a function from a request to a reply; only YouTube's bytes are read as they come.
+
+#![allow(
+    clippy::doc_markdown,
+    reason = "YouTube and LinkedIn are names, not code"
+)]
+
+mod line;
+mod wire;
+mod world;
+
+mod fault;
+
+mod facebook;
+mod graph;
+mod instagram;
+mod linkedin;
+mod little;
+mod slack;
+mod upload;
+mod youtube;
+
+mod api;
+
+use std::future::{self, Future};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use chrono::{DateTime, Utc};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+pub use fault::{Fault, FaultError};
+
+use line::{Doorman, Line};
+use wire::{Call, Reply};
+use world::{Flight, Platform, Twin};
+
+/// How long running requests may go on once the server was told to stop; then they are cut.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// What a sandbox listens on and how it behaves.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The address to listen on; port 0 lets the system choose one (see [`Sandbox::url`]).
+    pub addr: SocketAddr,
+    /// The delay before each answer of a platform. The request has taken effect by then, as it may
+    /// have in reality when a client gives up waiting.
+    pub latency: Duration,
+    /// What goes wrong, and how often. Where several would strike one request, the first does.
+    pub faults: Vec<Fault>,
+}
+
+/// The local twin of the platforms, bound to its address and not yet serving.
+#[derive(Debug)]
+pub struct Sandbox {
+    listener: TcpListener,
+    addr: SocketAddr,
+    settings: Settings,
+}
+
+impl Sandbox {
+    /// Binds the address. Connections are queued by the system until [`Sandbox::serve`].
+    pub async fn bind(settings: Settings) -> io::Result<Self> {
+        let listener = TcpListener::bind(settings.addr).await?;
+        let addr = listener.local_addr()?;
+        Ok(Self {
+            listener,
+            addr,
+            settings,
+        })
+    }
+
+    /// The base URL, for example `http://127.0.0.1:8025/`. A wildcard address is shown as loopback,
+    /// which is what a client on this host can connect to.
+    pub fn url(&self) -> Url {
+        let mut addr = self.addr;
+        if addr.ip().is_unspecified() {
+            addr.set_ip(match addr {
+                SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+                SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        Url::parse(&format!("http://{addr}")).expect("a socket address makes a valid URL")
+    }
+
+    /// Serves until `stop` resolves. Requests that are then running get a quarter of a second;
+    /// after that every connection is cut, so a client that holds one open cannot delay the end.
+    pub async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+        let twin = Arc::new(Twin::new(self.settings.latency, self.settings.faults));
+        let stopping = CancellationToken::new();
+        let cut = CancellationToken::new();
+        let doorman = Doorman::new(self.listener, cut.clone());
+        let routes = routes(twin).into_make_service_with_connect_info::<Line>();
+        let stopped = stopping.clone();
+        let server = axum::serve(doorman, routes).with_graceful_shutdown(async move {
+            stop.await;
+            stopped.cancel();
+        });
+        let deadline = async {
+            stopping.cancelled().await;
+            tokio::time::sleep(GRACE).await;
+            cut.cancel();
+            // Every connection fails its next read or write now. Should one not get that far, it is
+            // left behind rather than waited for.
+            tokio::time::sleep(GRACE).await;
+        };
+        tokio::select! {
+            ended = future::IntoFuture::into_future(server) => ended,
+            () = deadline => Ok(()),
+        }
+    }
+}
+
+fn routes(twin: Arc<Twin>) -> Router {
+    Router::new()
+        .route("/", get(api::index))
+        .route("/api/posts", get(api::posts))
+        .route("/api/stats", get(api::stats))
+        .route("/api/reset", post(api::reset))
+        .route("/api/faults", post(api::faults))
+        .fallback(platform)
+        .with_state(twin)
+}
+
+/// One request to a platform, from the first byte to the reply or the lack of it.
+async fn platform(
+    State(twin): State<Arc<Twin>>,
+    ConnectInfo(line): ConnectInfo<Line>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let Some((platform, path)) = Platform::of_path(parts.uri.path()) else {
+        return (StatusCode::NOT_FOUND, "no such platform; see /\n").into_response();
+    };
+    let flight = Flight::enter(&twin, platform);
+    let call = Call::new(&parts, path, &flight);
+    let reply = if platform == Platform::Youtube && upload::is_upload(&call) {
+        upload::upload(&call, body).await
+    } else {
+        answer(platform, call, body).await
+    };
+    if !twin.latency.is_zero() {
+        tokio::time::sleep(twin.latency).await;
+    }
+    match reply {
+        Reply::Now(response) => response,
+        Reply::Late(delay, response) => {
+            tokio::time::sleep(delay).await;
+            response
+        }
+        Reply::Never => {
+            line.cut();
+            // Never seen: the connection refuses to carry it.
+            StatusCode::NO_CONTENT.into_response()
+        }
+    }
+}
+
+async fn answer(platform: Platform, mut call: Call<'_>, body: axum::body::Body) -> Reply {
+    match wire::read(body).await {
+        Ok(bytes) => call.body = bytes,
+        Err(refusal) => return platform.refuse(refusal).into(),
+    }
+    match platform {
+        Platform::Facebook => facebook::answer(&call),
+        Platform::Instagram => instagram::answer(&call),
+        Platform::Linkedin => linkedin::answer(&call),
+        Platform::Youtube => youtube::answer(&call),
+        Platform::Slack => slack::answer(&call),
+    }
+}
+
+impl Platform {
+    /// A refusal that every platform knows, in this platform's own words.
+    fn refuse(self, refusal: wire::Refusal) -> Response {
+        match self {
+            Self::Facebook => facebook::refuse(refusal),
+            Self::Instagram => instagram::refuse(refusal),
+            Self::Linkedin => linkedin::refuse(refusal),
+            Self::Youtube => youtube::refuse(refusal),
+            Self::Slack => slack::refuse(refusal),
+        }
+    }
+}
+
+/// The time a platform writes on a post. Nothing in the sandbox is decided by it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the sandbox stands for a remote server, which has a clock of its own"
+)]
+fn wall_clock() -> DateTime<Utc> {
+    Utc::now()
+}

@@ -127,6 +127,7 @@ static SETTLED: Sql = sql!("settled", "settled");
 static STANDING: Sql = sql!("standing", "standing");
 static ACCOUNTS_ADD: Sql = sql!("accounts_add", "accounts_add");
 static ACCOUNTS_LIST: Sql = sql!("accounts_list", "accounts_list");
+static LIMITS_SET: Sql = sql!("limits_set", "limits_set");
 static POSTS_ADD: Sql = sql!("posts_add", "posts_add");
 static POSTS_LIST: Sql = sql!("posts_list", "posts_list");
 
@@ -225,8 +226,8 @@ struct DueRow {
 /// What a commit writes; see `commit.rs`.
 #[derive(Clone, Debug)]
 pub struct Outcomes {
-    /// The run's own row.
-    pub run: Value,
+    /// The run's own row, which also marks this commit as done; `None` for a part of one.
+    pub run: Option<Value>,
     /// Rows of `published.sql`, by id.
     pub published: Vec<Value>,
     /// Rows of `settled.sql`, by id.
@@ -330,7 +331,6 @@ impl Store {
         outcomes: &Outcomes,
     ) -> Result<Committed, StoreError> {
         let mut calls = vec![
-            Call::new(&RUN, &outcomes.run),
             Call::new(
                 &PUBLISHED,
                 &json!({"claim": run, "rows": outcomes.published}),
@@ -340,6 +340,9 @@ impl Store {
                 &json!({"claim": run, "rows": outcomes.settled, "accounts": outcomes.accounts}),
             ),
         ];
+        if let Some(record) = &outcomes.run {
+            calls.push(Call::new(&RUN, record));
+        }
         if !outcomes.accounts.is_empty() && !STANDING.dialect(&self.backend).is_empty() {
             calls.push(Call::new(
                 &STANDING,
@@ -347,12 +350,12 @@ impl Store {
             ));
         }
         let rows = self.transaction(Access::Writes, &calls).await?;
-        if rows[0].is_empty() {
+        if outcomes.run.is_some() && rows[2].is_empty() {
             return Ok(Committed::Before);
         }
-        let ids = rows[1]
+        let ids = rows[0]
             .iter()
-            .chain(&rows[2])
+            .chain(&rows[1])
             .filter_map(|id| id.parse().ok());
         Ok(Committed::Now(ids.collect()))
     }
@@ -379,6 +382,13 @@ impl Store {
     /// The filter is an object with `owner` and `platform`, each null or a name.
     pub async fn accounts(&mut self, filter: &Value) -> Result<Vec<Value>, StoreError> {
         self.query(&ACCOUNTS_LIST, Access::Reads, filter).await
+    }
+
+    /// Sets a limit, an object with `scope`, `window`, `max` and perhaps `action`.
+    pub async fn set_limit(&mut self, limit: &Value) -> Result<(), StoreError> {
+        self.query::<Value>(&LIMITS_SET, Access::Writes, limit)
+            .await
+            .map(drop)
     }
 
     /// Adds posts, all or none: a list of rows with the columns of `posts` that a person sets. Returns the new ids;

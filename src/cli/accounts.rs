@@ -34,7 +34,7 @@ enum Command {
     /// Add an account, or give an existing one a new token.
     ///
     /// The token is read from standard input, or asked for on a terminal; it is never an argument, where other
-    /// processes could see it. A JSON object {"access_token", "refresh_token"} is taken, too.
+    /// processes could see it. A JSON object {"`access_token`", "`refresh_token`"} is taken, too.
     Add(Add),
     /// List the accounts.
     List(List),

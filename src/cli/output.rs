@@ -12,15 +12,28 @@ use crate::http::one_line;
 const NARROWEST: u16 = 60;
 
 /// Writes to stdout. A reader that has seen enough (`… | head`) is no error.
-pub(super) fn emit(text: &str) -> Result<(), Failed> {
+pub(super) fn say(text: &str) -> Result<(), Failed> {
     let mut stdout = io::stdout().lock();
-    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
         Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(e.into()),
         _ => Ok(()),
     }
 }
 
-/// Says something beside the result. If stderr is gone there is nobody to say it to.
+/// Writes a line to stdout, or several.
+pub(super) fn emit(text: &str) -> Result<(), Failed> {
+    say(&format!("{text}\n"))
+}
+
+/// Tells a person of a problem, on stderr.
+pub fn complain(text: &str) {
+    remark(&format!("publisher: {text}"));
+}
+
+/// Writes a line beside the result, on stderr. If that is gone there is nobody to say it to.
 pub(super) fn remark(text: &str) {
     writeln!(io::stderr().lock(), "{text}").ok();
 }

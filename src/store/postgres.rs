@@ -118,7 +118,7 @@ impl Postgres {
         let work = async {
             let mut transaction = connection.begin().await?;
             // The lock ends with the transaction; the number is this program's own.
-            sqlx::raw_sql("SELECT pg_advisory_xact_lock(7075626c69736865)")
+            sqlx::raw_sql("SELECT pg_advisory_xact_lock(5067418302415)")
                 .execute(&mut *transaction)
                 .await?;
             let found = version(&mut transaction).await?;

@@ -1,0 +1,312 @@
+//! `publisher run`.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use url::Url;
+use uuid::Uuid;
+
+use super::database::{migrate, open};
+use super::output::{complain, remark, say};
+use super::preview;
+use crate::claim;
+use crate::config::{Config, Span};
+use crate::exit::{Exit, Failed};
+use crate::http::{Http, Timeouts};
+use crate::outcome::Outcome;
+use crate::platform;
+use crate::progress::{self, Progress};
+use crate::publish::{Pace, Settings};
+use crate::run::{self, Done, Options};
+use crate::secret;
+use crate::stop::Stop;
+use crate::store::Request;
+use crate::summary::{FailOn, Summary};
+
+const DEFAULT_LIMIT: u32 = 10_000;
+const DEFAULT_EXPIRY: Duration = Duration::from_hours(24);
+const DEFAULT_TIME_BUDGET: Duration = Duration::from_mins(5);
+/// Beyond this lateness a post is never sent, whatever its own window.
+const LONGEST_EXPIRY: Duration = Duration::from_hours(168);
+/// So many problems are told one by one on stderr.
+const TOLD: usize = 20;
+
+#[expect(
+    clippy::struct_excessive_bools,
+    clippy::struct_field_names,
+    reason = "each field is a flag of the command line, under its name"
+)]
+/// Publish what is due. Silent on success unless stdout is a terminal or --json or -v is given.
+#[derive(Debug, clap::Args)]
+pub struct Run {
+    /// Show what a run would do, in order, and write nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// With --dry-run: as if it were that time (RFC 3339) [default: now].
+    #[arg(long, requires = "dry_run", value_name = "TIME")]
+    now: Option<DateTime<Utc>>,
+    /// Print one JSON object on stdout.
+    #[arg(long)]
+    json: bool,
+    /// Claim at most so many posts [default: 10000].
+    #[arg(long, env = "PUBLISHER_LIMIT", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    limit: Option<u32>,
+    /// Only this platform; may be repeated.
+    #[arg(long = "platform", value_name = "PLATFORM", value_parser = clap::builder::PossibleValuesParser::new(platform::names()))]
+    platforms: Vec<String>,
+    /// Only this owner's accounts; may be repeated.
+    #[arg(long = "owner", value_name = "OWNER")]
+    owners: Vec<String>,
+    /// How fast: smart (the platforms' caps), gentle (also fewer at once the later they are), max-speed (no caps), or a
+    /// pace of the configuration file [default: smart].
+    #[arg(long, env = "PUBLISHER_PACE", value_name = "PACE")]
+    pace: Option<String>,
+    /// At most N posts of a platform in flight at once, such as facebook=12; may be repeated
+    /// [default: facebook 8, instagram 5, linkedin 4, youtube 4, slack 8].
+    #[arg(long = "cap", env = "PUBLISHER_CAP", value_name = "PLATFORM=N", value_delimiter = ',', value_parser = cap)]
+    caps: Vec<(String, NonZeroUsize)>,
+    /// Drop posts that are later than this, at most 7d [default: 24h].
+    #[arg(long, env = "PUBLISHER_EXPIRY", value_name = "TIME")]
+    expiry: Option<Span>,
+    /// After this nothing new starts [default: 5m].
+    #[arg(long, env = "PUBLISHER_TIME_BUDGET", value_name = "TIME")]
+    time_budget: Option<Span>,
+    /// What makes the exit code 1 [default: failed,expired,unconfirmed].
+    #[arg(
+        long,
+        env = "PUBLISHER_FAIL_ON",
+        value_name = "WHAT",
+        value_delimiter = ',',
+        value_enum
+    )]
+    fail_on: Vec<FailOn>,
+    /// Send all traffic to a sandbox at URL/<platform>/… instead of the platforms.
+    #[arg(long, env = "PUBLISHER_SANDBOX", value_name = "URL")]
+    sandbox: Option<Url>,
+    /// First create the schema or bring it up to date.
+    #[arg(long)]
+    migrate: bool,
+    /// No progress bars and no table.
+    #[arg(long)]
+    no_progress: bool,
+}
+
+fn cap(text: &str) -> Result<(String, NonZeroUsize), String> {
+    let (name, number) = text
+        .split_once('=')
+        .ok_or("write it as PLATFORM=N, such as facebook=12")?;
+    if platform::by_name(name).is_none() {
+        return Err(format!(
+            "there is no platform `{name}`; there are {}",
+            platform::names().join(", ")
+        ));
+    }
+    let number = number
+        .parse()
+        .map_err(|_| format!("`{number}` is not a whole number from 1"))?;
+    Ok((name.to_owned(), number))
+}
+
+/// Carries it out.
+pub async fn run(command: Run, config: &Config) -> Result<Exit, Failed> {
+    let (dry_run, json, migrates) = (command.dry_run, command.json, command.migrate);
+    let interactive = !command.no_progress && std::io::stderr().is_terminal();
+    let table = interactive && !json && std::io::stdout().is_terminal();
+    let (options, http) = options(command, config)?;
+    if dry_run {
+        return preview::run(&options, config, json).await;
+    }
+    // From here on a signal drains instead of killing.
+    let stop = Stop::listen()?;
+    if migrates {
+        migrate(&config.database).await?;
+    }
+    let mut store = open(config).await?;
+    let bars = |posts: &[_]| {
+        if interactive {
+            Progress::bars(posts)
+        } else {
+            Progress::hidden()
+        }
+    };
+    let done = run::run(&mut store, &options, &http, &stop, bars).await?;
+    let statements = store.statements();
+    store.close().await;
+    let Some(done) = done else {
+        if json {
+            say(&format!("{}\n", nothing_due(&options, statements)))?;
+        } else if table {
+            say("Nothing is due.\n")?;
+        }
+        return Ok(Exit::Ok);
+    };
+    if json {
+        let summary = serde_json::to_string(&done.summary).expect("a summary is plain data");
+        say(&format!("{summary}\n"))?;
+    } else if table {
+        say(&progress::table(&done.summary))?;
+    }
+    report(&done, options.request.run);
+    Ok(done.exit)
+}
+
+fn nothing_due(options: &Options, statements: u32) -> String {
+    let now = crate::schedule::Clock::host().now();
+    let mut summary = Summary::of(options.request.run, now, now, &[], &BTreeMap::new());
+    summary.database_statements = statements;
+    serde_json::to_string(&summary).expect("a summary is plain data")
+}
+
+/// Flags, then the file, then the defaults.
+fn options(command: Run, config: &Config) -> Result<(Options, Http), Failed> {
+    let file = &config.file;
+    let span = |flag: Option<Span>, file: Option<Span>, default| {
+        flag.or(file).map_or(default, |span: Span| span.0)
+    };
+    let expiry = span(command.expiry, file.expiry, DEFAULT_EXPIRY);
+    if expiry.is_zero() || expiry > LONGEST_EXPIRY {
+        return Err(Failed::usage(
+            "the expiry must be more than 0 and at most 7d: a later post is never sent",
+        ));
+    }
+    let time_budget = span(command.time_budget, file.time_budget, DEFAULT_TIME_BUDGET);
+    let defaults = Timeouts::default();
+    let timeouts = Timeouts {
+        request: span(None, file.request_timeout, defaults.request),
+        upload: span(None, file.upload_timeout, defaults.upload),
+    };
+    let lease = claim::lease(time_budget, timeouts.request.max(timeouts.upload));
+    let mut caps: BTreeMap<String, NonZeroUsize> = file
+        .platforms
+        .iter()
+        .filter_map(|(name, settings)| Some((name.clone(), settings.cap?)))
+        .collect();
+    caps.extend(command.caps);
+    let options = Options {
+        request: Request {
+            run: Uuid::new_v4(),
+            now: command.now,
+            limit: command.limit.or(file.limit).unwrap_or(DEFAULT_LIMIT),
+            expiry,
+            lease,
+            platforms: command.platforms,
+            owners: command.owners,
+        },
+        settings: Settings {
+            pace: pace(
+                command
+                    .pace
+                    .as_deref()
+                    .or(file.pace.as_deref())
+                    .unwrap_or("smart"),
+                config,
+            )?,
+            caps,
+            time_budget,
+            lease,
+            sandbox: command.sandbox,
+            platforms: file.platforms.clone(),
+            key: secret::existing_key(config)?,
+        },
+        fail_on: fail_on(command.fail_on, config)?,
+        host: host_name(),
+    };
+    // The sandbox is on a private address, and so are the media that go with it.
+    let private_media = file.allow_private_media || options.settings.sandbox.is_some();
+    Ok((options, Http::new(timeouts, private_media)))
+}
+
+fn pace(name: &str, config: &Config) -> Result<Pace, Failed> {
+    let custom = || config.file.paces.get(name).cloned().map(Pace::Custom);
+    Pace::by_name(name).or_else(custom).ok_or_else(|| {
+        let own = config.file.paces.keys().map(String::as_str);
+        let known: Vec<&str> = ["smart", "gentle", "max-speed"]
+            .into_iter()
+            .chain(own)
+            .collect();
+        let known = known.join(", ");
+        Failed::usage(format!("there is no pace `{name}`; there are {known}"))
+    })
+}
+
+fn fail_on(flags: Vec<FailOn>, config: &Config) -> Result<Vec<FailOn>, Failed> {
+    if !flags.is_empty() {
+        return Ok(flags);
+    }
+    let Some(names) = &config.file.fail_on else {
+        return Ok(vec![FailOn::Failed, FailOn::Expired, FailOn::Unconfirmed]);
+    };
+    let read = |name: &String| {
+        clap::ValueEnum::from_str(name, false).map_err(|_| {
+            Failed::configuration(format!(
+                "fail_on: `{name}` is none of failed, expired, unconfirmed, retry, none"
+            ))
+        })
+    };
+    names.iter().map(read).collect()
+}
+
+/// This machine's name, for the run's row.
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() {
+        "unknown".to_owned()
+    } else {
+        name.to_owned()
+    }
+}
+
+/// Tells on stderr what a person should know.
+fn report(done: &Done, run: Uuid) {
+    let problems = done.settled.iter().filter_map(|settled| {
+        let (post, outcome) = (&settled.post, &settled.outcome);
+        let what = match outcome {
+            Outcome::Failed { reason } | Outcome::Unconfirmed { reason } => reason.message.as_str(),
+            Outcome::Expired => "it was too late to publish it",
+            _ => return None,
+        };
+        Some(format!(
+            "post {} ({}) {}: {what}",
+            post.id,
+            post.account.label(),
+            outcome.name()
+        ))
+    });
+    let problems: Vec<String> = problems.collect();
+    if done.exit != Exit::Ok {
+        problems.iter().take(TOLD).for_each(|line| complain(line));
+        if problems.len() > TOLD {
+            complain(&format!(
+                "and {} more; see `publisher posts list`",
+                problems.len() - TOLD
+            ));
+        }
+    }
+    for (account, why) in &done.locked {
+        complain(&format!(
+            "the credentials of {account} can't be opened: {why}"
+        ));
+    }
+    for id in &done.report.lost {
+        complain(&format!(
+            "post {id} was changed by somebody else while this run had it; its outcome was not recorded"
+        ));
+    }
+    for (id, why) in &done.report.refused {
+        complain(&format!(
+            "the database refused the outcome of post {id}: {why}"
+        ));
+    }
+    if let Some(why) = &done.report.unrecorded {
+        complain(&format!(
+            "the outcomes could not be recorded ({why}); they follow, one JSON object a line"
+        ));
+    }
+    if done.report.unrecorded.is_some() || !done.report.refused.is_empty() {
+        run::unrecorded(done, run).for_each(|line| remark(&line));
+    }
+}

@@ -1,0 +1,242 @@
+//! Committing: two bulk UPDATEs and the run's own row, in one transaction, fenced by the claim.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::outcome::{Block, Outcome, Scope, Settled};
+use crate::post::PostId;
+use crate::store::{Committed, Outcomes, Store, StoreError, instant};
+
+/// How long a database that went away is waited for before the outcomes count as unrecorded.
+const PATIENCE: Duration = Duration::from_mins(1);
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// How the commit went.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Posts that were no longer this run's: somebody else changed them. Nothing was overwritten.
+    pub lost: Vec<PostId>,
+    /// Posts whose row the database refused, and why.
+    pub refused: Vec<(PostId, String)>,
+    /// Why nothing could be recorded, if so.
+    pub unrecorded: Option<String>,
+}
+
+/// Records the outcomes. Tries again while the database is away; a row that the database refuses is recorded alone,
+/// so that it can't hold back the others.
+pub async fn outcomes(
+    store: &mut Store,
+    run: Uuid,
+    record: Value,
+    settled: &[Settled],
+    now: DateTime<Utc>,
+) -> Report {
+    let mut outcomes = rows(run, settled, now);
+    outcomes.run = Some(record);
+    match patiently(store, run, &outcomes).await {
+        Ok(Committed::Now(updated)) => {
+            let updated: HashSet<PostId> = updated.into_iter().collect();
+            let lost = settled
+                .iter()
+                .map(|settled| settled.post.id)
+                .filter(|id| !updated.contains(id))
+                .collect();
+            Report {
+                lost,
+                ..Report::default()
+            }
+        }
+        Ok(Committed::Before) => Report::default(),
+        Err(StoreError::Refused(why)) => {
+            tracing::warn!(
+                "the database refused the outcomes ({why}); they are recorded one by one"
+            );
+            one_by_one(store, run, &outcomes).await
+        }
+        Err(error) => Report {
+            unrecorded: Some(error.to_string()),
+            ..Report::default()
+        },
+    }
+}
+
+async fn patiently(
+    store: &mut Store,
+    run: Uuid,
+    outcomes: &Outcomes,
+) -> Result<Committed, StoreError> {
+    let began = Instant::now();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match store.commit(run, outcomes).await {
+            Err(StoreError::Unavailable(why)) if began.elapsed() + pause < PATIENCE => {
+                tracing::warn!("the outcomes can't be recorded yet: {why}");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            result => return result,
+        }
+    }
+}
+
+async fn one_by_one(store: &mut Store, run: Uuid, outcomes: &Outcomes) -> Report {
+    let empty = Outcomes {
+        run: None,
+        published: Vec::new(),
+        settled: Vec::new(),
+        accounts: Vec::new(),
+    };
+    let published = outcomes.published.iter().map(|row| Outcomes {
+        published: vec![row.clone()],
+        ..empty.clone()
+    });
+    let others = outcomes.settled.iter().map(|row| Outcomes {
+        settled: vec![row.clone()],
+        ..empty.clone()
+    });
+    let rest = Outcomes {
+        run: outcomes.run.clone(),
+        accounts: outcomes.accounts.clone(),
+        ..empty.clone()
+    };
+    let mut report = Report::default();
+    for single in published.chain(others).chain([rest]) {
+        let id = single
+            .published
+            .iter()
+            .chain(&single.settled)
+            .find_map(|row| row["id"].as_i64());
+        match (patiently(store, run, &single).await, id) {
+            (Ok(Committed::Now(updated)), Some(id)) if updated.is_empty() => report.lost.push(id),
+            (Ok(_), _) => {}
+            (Err(StoreError::Refused(why)), Some(id)) => report.refused.push((id, why)),
+            (Err(error), _) => {
+                report.unrecorded = Some(error.to_string());
+                return report;
+            }
+        }
+    }
+    report
+}
+
+/// The rows of the two UPDATEs, sorted by id so that two runs never lock them in different orders.
+fn rows(run: Uuid, settled: &[Settled], now: DateTime<Utc>) -> Outcomes {
+    let mut sorted: Vec<&Settled> = settled.iter().collect();
+    sorted.sort_unstable_by_key(|settled| settled.post.id);
+    let (published, others): (Vec<&Settled>, Vec<&Settled>) = sorted
+        .into_iter()
+        .partition(|settled| matches!(settled.outcome, Outcome::Published { .. }));
+    let row = |settled: &&Settled| without_nul(row(run, settled, now));
+    Outcomes {
+        run: None,
+        published: published.iter().map(row).collect(),
+        settled: others.iter().map(row).collect(),
+        accounts: others
+            .iter()
+            .filter_map(|settled| account(settled))
+            .map(without_nul)
+            .collect(),
+    }
+}
+
+/// One post's row. It also is what goes to stderr if the database stays away.
+pub fn row(run: Uuid, settled: &Settled, now: DateTime<Utc>) -> Value {
+    let post = &settled.post;
+    let given_back = post.attempts.saturating_sub(1);
+    let (status, due_at, attempts) = match &settled.outcome {
+        Outcome::Published {
+            post: published,
+            at,
+        } => {
+            return json!({
+                "id": post.id, "status": "published", "platform_post_id": published.id,
+                "permalink": published.permalink, "published_at": instant(*at), "entry": entry(run, settled, now),
+            });
+        }
+        Outcome::Retry {
+            due_at,
+            counts: true,
+            ..
+        } => ("pending", Some(due_at), post.attempts),
+        Outcome::Retry {
+            due_at,
+            counts: false,
+            ..
+        }
+        | Outcome::Waiting { due_at } => ("pending", Some(due_at), given_back),
+        Outcome::Released => ("pending", None, given_back),
+        Outcome::Failed { .. } => ("failed", None, post.attempts),
+        Outcome::Unconfirmed { .. } => ("unconfirmed", None, post.attempts),
+        Outcome::Expired => ("expired", None, post.attempts),
+    };
+    let reason = settled.outcome.reason();
+    json!({
+        "id": post.id, "status": status, "due_at": due_at.map(|at| instant(*at)), "attempts": attempts,
+        "checkpoint": settled.checkpoint,
+        "error_class": reason.map(|reason| reason.class),
+        "error_code": reason.and_then(|reason| reason.code.as_deref()),
+        "error": reason.map(|reason| &reason.message),
+        "entry": reason.map(|_| entry(run, settled, now)),
+    })
+}
+
+/// One entry of `posts.history`.
+fn entry(run: Uuid, settled: &Settled, now: DateTime<Utc>) -> Value {
+    let mut entry = json!({
+        "at": instant(now), "run": run, "outcome": settled.outcome.name(),
+        "took_ms": u64::try_from(settled.took.as_millis()).unwrap_or(u64::MAX),
+    });
+    if let Some(reason) = settled.outcome.reason() {
+        entry["class"] = json!(reason.class);
+        entry["code"] = json!(reason.code);
+        entry["message"] = json!(reason.message);
+    }
+    if let Outcome::Published { post, .. } = &settled.outcome
+        && !post.warnings.is_empty()
+    {
+        entry["warnings"] = json!(post.warnings);
+    }
+    entry
+}
+
+/// What an outcome says about its account, or about all of its platform.
+fn account(settled: &Settled) -> Option<Value> {
+    let Outcome::Retry {
+        block: Some(block),
+        reason,
+        ..
+    } = &settled.outcome
+    else {
+        return None;
+    };
+    let account = &settled.post.account;
+    Some(match block {
+        Block::NeedsLogin => {
+            json!({"id": account.id, "needs_login": true, "reason": reason.message})
+        }
+        Block::Until(until, Scope::Account) => {
+            json!({"id": account.id, "blocked_until": instant(*until), "reason": reason.message})
+        }
+        Block::Until(until, Scope::Platform) => {
+            json!({"platform": account.platform, "blocked_until": instant(*until), "reason": reason.message})
+        }
+    })
+}
+
+/// PostgreSQL's text holds no NUL, and a platform's reply may: one such reply must not fail the whole commit.
+fn without_nul(value: Value) -> Value {
+    match value {
+        Value::String(text) if text.contains('\0') => Value::String(text.replace('\0', "")),
+        Value::Array(items) => items.into_iter().map(without_nul).collect(),
+        Value::Object(fields) => fields
+            .into_iter()
+            .map(|(name, value)| (name.replace('\0', ""), without_nul(value)))
+            .collect(),
+        other => other,
+    }
+}

@@ -1,0 +1,591 @@
+//! Publishing: a lane per platform, all at once, each bounded by its cap.
+//!
+//! This stage cannot fail, so that the commit always runs: whatever goes wrong stays with its post and becomes its
+//! outcome. It is also the only stage that uses the network.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use futures::stream::poll_fn;
+use futures::{FutureExt, StreamExt};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+use url::Url;
+
+use crate::account::Credentials;
+use crate::config::PlatformSettings;
+use crate::http::{Http, Session, Trail, one_line};
+use crate::outcome::{Block, Failure, Outcome, Published, Reason, Scope, Settled};
+use crate::platform::{self, Platform, Step};
+use crate::post::{Action, ClaimedPost};
+use crate::progress::Progress;
+use crate::schedule::{Clock, Lateness, retry_delay};
+use crate::secret::{self, Key};
+use crate::stop::Stop;
+
+mod pace;
+mod queue;
+
+pub use pace::Pace;
+use queue::{Entry, Next, Queue};
+
+/// A refusal that lasts no longer than this is waited out inside the run.
+const SHORT_WAIT: Duration = Duration::from_secs(10);
+/// So often, then it becomes the post's outcome.
+const SHORT_WAITS: u32 = 5;
+/// So many failures of one class in a row stop the rest of a platform or of an account in this run.
+const BREAKER: u32 = 3;
+
+/// How to publish.
+#[derive(Debug)]
+pub struct Settings {
+    /// How fast.
+    pub pace: Pace,
+    /// Caps that a person asked for, by platform.
+    pub caps: BTreeMap<String, NonZeroUsize>,
+    /// After this nothing new starts.
+    pub time_budget: Duration,
+    /// How long the claim holds; no publishing request is sent later.
+    pub lease: Duration,
+    /// Where all traffic goes instead of the platforms, as `URL/<platform>/…`.
+    pub sandbox: Option<Url>,
+    /// What the configuration says of each platform.
+    pub platforms: BTreeMap<String, PlatformSettings>,
+    /// What opens the accounts' credentials.
+    pub key: Option<Key>,
+}
+
+/// What came of the claimed posts.
+#[derive(Debug, Default)]
+pub struct Results {
+    /// Every claimed post with its outcome.
+    pub settled: Vec<Settled>,
+    /// How each platform's lane went.
+    pub lanes: BTreeMap<&'static str, Lane>,
+    /// Accounts whose credentials this run could not open, and why. Their posts were given back.
+    pub locked: BTreeMap<String, String>,
+    /// A step panicked: a bug.
+    pub panicked: bool,
+}
+
+/// How a platform's lane went.
+#[derive(Clone, Copy, Debug)]
+pub struct Lane {
+    /// Posts in flight at once, at most.
+    pub cap: usize,
+    /// Posts in flight at once, as it turned out.
+    pub max_in_flight: usize,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Everything a step needs beside its post.
+struct Context<'a> {
+    settings: &'a Settings,
+    http: &'a Http,
+    clock: Clock,
+    /// When the claim was made, on the monotonic clock.
+    claimed: Instant,
+    stop: &'a Stop,
+    progress: &'a Progress,
+    panicked: Cell<bool>,
+}
+
+/// A post on its way.
+struct Job {
+    post: ClaimedPost,
+    platform: &'static dyn Platform,
+    credentials: Credentials,
+    base: String,
+    trail: Trail,
+    checkpoint: RefCell<Option<Value>>,
+    started: Cell<Option<Instant>>,
+    short_waits: Cell<u32>,
+    took: Cell<Duration>,
+    outcome: RefCell<Option<Outcome>>,
+}
+
+/// Publishes the claimed posts. `claimed` is the instant of the claim, for the lease.
+pub async fn all(
+    posts: Vec<ClaimedPost>,
+    settings: &Settings,
+    http: &Http,
+    clock: Clock,
+    claimed: Instant,
+    stop: &Stop,
+    progress: &Progress,
+) -> Results {
+    let context = Context {
+        settings,
+        http,
+        clock,
+        claimed,
+        stop,
+        progress,
+        panicked: Cell::new(false),
+    };
+    let mut results = Results::default();
+    let mut jobs: Vec<Job> = Vec::with_capacity(posts.len());
+    for post in posts {
+        match prepare(post, settings) {
+            Ok(job) => jobs.push(job),
+            Err(Unstarted { settled, locked }) => {
+                if let Some(why) = locked {
+                    results.locked.insert(settled.post.account.label(), why);
+                }
+                progress.settled(&settled.post.account.platform, &settled.outcome);
+                results.settled.push(*settled);
+            }
+        }
+    }
+    let lanes = platform::ALL
+        .iter()
+        .filter_map(|platform| lane(*platform, &jobs, &context));
+    let lanes = join_all(lanes);
+    tokio::select! {
+        lanes = lanes => results.lanes = lanes.into_iter().collect(),
+        () = stop.watch(claimed + settings.time_budget) => {}
+    }
+    results.panicked = context.panicked.get();
+    results.settled.extend(jobs.into_iter().map(Job::settle));
+    results
+}
+
+/// A post for which no step is taken, and the reason if that is its account's credentials.
+struct Unstarted {
+    settled: Box<Settled>,
+    locked: Option<String>,
+}
+
+/// Settles what needs no platform, and opens the credentials of the rest.
+fn prepare(post: ClaimedPost, settings: &Settings) -> Result<Job, Unstarted> {
+    let settle = |post: ClaimedPost, outcome, locked| {
+        let checkpoint = post.checkpoint.clone();
+        Unstarted {
+            settled: Box::new(Settled {
+                post,
+                outcome,
+                checkpoint,
+                took: Duration::ZERO,
+            }),
+            locked,
+        }
+    };
+    match post.action {
+        Action::Expire => return Err(settle(post, Outcome::Expired, None)),
+        Action::Recover => {
+            let reason = Reason::new(
+                "interrupted",
+                "the run that held this post ended without recording what became of it; look at the platform before \
+                 it is sent again",
+            );
+            return Err(settle(post, Outcome::Unconfirmed { reason }, None));
+        }
+        Action::Publish => {}
+    }
+    let Some(platform) = platform::by_name(&post.account.platform) else {
+        let known = platform::names().join(", ");
+        let message = format!(
+            "this version knows no platform `{}`; it knows {known}",
+            post.account.platform
+        );
+        return Err(settle(
+            post,
+            Outcome::Failed {
+                reason: Reason::new("rejected", message),
+            },
+            None,
+        ));
+    };
+    let problems = problems(platform, &post);
+    if !problems.is_empty() {
+        let reason = Reason::new("rejected", problems.join("; "));
+        return Err(settle(post, Outcome::Failed { reason }, None));
+    }
+    let Some(sealed) = post.account.credentials.as_deref() else {
+        let reason = Reason::new(
+            "needs_login",
+            "no token is stored for this account; add one with `publisher accounts add`",
+        );
+        let due_at = post.scheduled_at;
+        return Err(settle(
+            post,
+            Outcome::Retry {
+                due_at,
+                counts: false,
+                block: Some(Block::NeedsLogin),
+                reason,
+            },
+            None,
+        ));
+    };
+    let opened = match &settings.key {
+        Some(key) => secret::open(
+            key,
+            &post.account.platform,
+            &post.account.external_id,
+            sealed,
+        )
+        .map_err(|error| error.to_string()),
+        None => Err("there is no key: ENCRYPTION_KEY is not set".to_owned()),
+    };
+    match opened {
+        Ok(credentials) => Ok(Job::new(post, platform, credentials, settings)),
+        Err(why) => Err(settle(post, Outcome::Released, Some(why))),
+    }
+}
+
+/// Everything that keeps a post from being published, as far as can be known without asking its platform.
+pub fn problems(platform: &dyn Platform, post: &ClaimedPost) -> Vec<String> {
+    let mut problems = platform.validate(&post.content);
+    problems.extend(crate::media::problems(&post.content));
+    problems
+}
+
+impl Job {
+    fn new(
+        post: ClaimedPost,
+        platform: &'static dyn Platform,
+        credentials: Credentials,
+        settings: &Settings,
+    ) -> Self {
+        let name = platform.name();
+        let own = settings
+            .platforms
+            .get(name)
+            .and_then(|settings| settings.base_url.as_ref());
+        let base = match (own, &settings.sandbox) {
+            (Some(url), _) => url.as_str().trim_end_matches('/').to_owned(),
+            (None, Some(url)) => format!("{}/{name}", url.as_str().trim_end_matches('/')),
+            (None, None) => platform.base_url(&post.account).to_owned(),
+        };
+        let checkpoint = RefCell::new(post.checkpoint.clone());
+        Self {
+            post,
+            platform,
+            credentials,
+            base,
+            trail: Trail::default(),
+            checkpoint,
+            started: Cell::new(None),
+            short_waits: Cell::new(0),
+            took: Cell::new(Duration::ZERO),
+            outcome: RefCell::new(None),
+        }
+    }
+
+    /// The outcome, also of a post that was cut off before it had one.
+    fn settle(self) -> Settled {
+        let cut_off = || {
+            if self.trail.sent.get() {
+                let reason = Reason::new(
+                    "stopped",
+                    "the run was stopped before the platform answered",
+                );
+                Outcome::Unconfirmed { reason }
+            } else {
+                Outcome::Released
+            }
+        };
+        let outcome = self.outcome.borrow_mut().take().unwrap_or_else(cut_off);
+        Settled {
+            post: self.post,
+            outcome,
+            checkpoint: self.checkpoint.into_inner(),
+            took: self.took.get(),
+        }
+    }
+
+    /// Text without this account's secrets: a platform may quote them back.
+    fn redact(&self, text: &mut String) {
+        let secrets = [
+            Some(&self.credentials.access_token),
+            self.credentials.refresh_token.as_ref(),
+        ];
+        for secret in secrets
+            .into_iter()
+            .flatten()
+            .map(ExposeSecret::expose_secret)
+        {
+            if !secret.is_empty() && text.contains(secret) {
+                *text = text.replace(secret, "[redacted]");
+            }
+        }
+    }
+}
+
+/// The platform's lane, if it has anything to do.
+fn lane<'a>(
+    platform: &'static dyn Platform,
+    jobs: &'a [Job],
+    context: &'a Context<'a>,
+) -> Option<impl Future<Output = (&'static str, Lane)> + 'a> {
+    let name = platform.name();
+    let now = context.clock.now();
+    let mine = jobs
+        .iter()
+        .enumerate()
+        .filter(|(_, job)| job.platform.name() == name);
+    let entries: Vec<Entry> = mine
+        .map(|(place, job)| Entry {
+            place,
+            account: job.post.account.id,
+            lateness: Lateness::of(job.post.scheduled_at, now),
+        })
+        .collect();
+    if entries.is_empty() {
+        return None;
+    }
+    let cap = context
+        .settings
+        .pace
+        .cap(platform.cap(), context.settings.caps.get(name).copied());
+    let queue = RefCell::new(Queue::new(entries, context.settings.pace.classes()));
+    Some(async move {
+        let began = Instant::now();
+        let mut draining = Box::pin(context.stop.draining());
+        let next = poll_fn(|cx| {
+            if draining.poll_unpin(cx).is_ready() {
+                queue.borrow_mut().stop();
+            }
+            queue.borrow_mut().poll_next(cx)
+        });
+        let mut breaker = Breaker::default();
+        {
+            let mut steps = next
+                .map(|place| async move { (place, step(&jobs[place], context).await) })
+                .buffer_unordered(cap);
+            while let Some((place, result)) = steps.next().await {
+                let next = decide(&jobs[place], result, &mut breaker, context);
+                queue.borrow_mut().finish(place, next);
+            }
+        }
+        (
+            name,
+            Lane {
+                cap,
+                max_in_flight: queue.borrow().max_in_flight(),
+                took: began.elapsed(),
+            },
+        )
+    })
+}
+
+/// One step of one post. A panic stays with its post.
+async fn step(job: &Job, context: &Context<'_>) -> Result<Step, Failure> {
+    if job.started.get().is_none() {
+        job.started.set(Some(Instant::now()));
+        context.progress.started(job.platform.name());
+    }
+    let checkpoint = job.checkpoint.borrow().clone();
+    let session = Session {
+        post: &job.post,
+        credentials: &job.credentials,
+        http: context.http,
+        base: &job.base,
+        version: context
+            .settings
+            .platforms
+            .get(job.platform.name())
+            .and_then(|s| s.api_version.as_deref()),
+        lease_ends: context.claimed + context.settings.lease,
+        trail: &job.trail,
+        now: context.clock.now(),
+    };
+    let result = AssertUnwindSafe(job.platform.step(&session, checkpoint.as_ref()))
+        .catch_unwind()
+        .await;
+    let result = result.unwrap_or_else(|panic| {
+        context.panicked.set(true);
+        let message = format!("a bug in publisher: {}", panic_message(panic.as_ref()));
+        let reason = Reason::new("bug", message);
+        if job.trail.sent.get() {
+            Err(Failure::Unconfirmed { reason })
+        } else {
+            Err(Failure::Rejected { reason })
+        }
+    });
+    // What is live stays live, whatever went wrong after it.
+    match (result, job.trail.live.borrow_mut().take()) {
+        (Err(failure), Some(live)) => {
+            let warnings = vec![failure.reason().message.clone()];
+            Ok(Step::Done(Published { warnings, ..live }))
+        }
+        (result, _) => result,
+    }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    one_line(&text.unwrap_or_else(|| "no message".to_owned()), 200)
+}
+
+/// What follows from a step: for the post (its outcome, unless it goes on) and for the lane.
+fn decide(
+    job: &Job,
+    result: Result<Step, Failure>,
+    breaker: &mut Breaker,
+    context: &Context<'_>,
+) -> Next {
+    let now = context.clock.now();
+    let in_time = |after: Duration| {
+        let at = Instant::now() + after;
+        (at < context.claimed + context.settings.time_budget).then_some(at)
+    };
+    let failure = match result {
+        Ok(Step::Wait { checkpoint, after }) => {
+            // A step that can wait has nothing in doubt.
+            job.trail.sent.set(false);
+            *job.checkpoint.borrow_mut() = Some(checkpoint);
+            if let Some(at) = in_time(after) {
+                return Next::Again(at);
+            }
+            conclude(
+                job,
+                Outcome::Waiting {
+                    due_at: now + after,
+                },
+                context,
+            );
+            return Next::Done;
+        }
+        Ok(Step::Done(mut post)) => {
+            post.warnings
+                .iter_mut()
+                .for_each(|warning| job.redact(warning));
+            *job.checkpoint.borrow_mut() = None;
+            breaker.success(job.post.account.id);
+            conclude(job, Outcome::Published { post, at: now }, context);
+            return Next::Done;
+        }
+        Err(failure) => failure,
+    };
+    if !matches!(failure, Failure::Unconfirmed { .. }) {
+        job.trail.sent.set(false);
+    }
+    let short = match &failure {
+        Failure::Retry {
+            after: Some(after), ..
+        }
+        | Failure::RateLimited { after, .. } => Some(*after),
+        _ => None,
+    };
+    if let Some(at) = short.filter(|after| *after <= SHORT_WAIT).and_then(in_time)
+        && job.short_waits.get() < SHORT_WAITS
+    {
+        job.short_waits.set(job.short_waits.get() + 1);
+        return Next::Again(at);
+    }
+    let next = match &failure {
+        Failure::RateLimited {
+            scope: Scope::Platform,
+            ..
+        } => Next::StopPlatform,
+        Failure::RateLimited {
+            scope: Scope::Account,
+            ..
+        }
+        | Failure::NeedsLogin { .. } => Next::StopAccount,
+        Failure::Rejected { .. } => Next::Done,
+        Failure::Retry { reason, .. } | Failure::Unconfirmed { reason } => {
+            breaker.failure(job.post.account.id, reason.class)
+        }
+    };
+    let mut outcome = Outcome::of(
+        failure,
+        &job.post,
+        now,
+        retry_delay(job.post.attempts, jitter()),
+    );
+    if let Some(reason) = outcome.reason_mut() {
+        job.redact(&mut reason.message);
+        reason.code.iter_mut().for_each(|code| job.redact(code));
+    }
+    conclude(job, outcome, context);
+    next
+}
+
+fn conclude(job: &Job, outcome: Outcome, context: &Context<'_>) {
+    job.took.set(
+        job.started
+            .get()
+            .map_or(Duration::ZERO, |started| started.elapsed()),
+    );
+    if let Some(reason) = outcome.reason() {
+        tracing::info!(
+            post.id = job.post.id,
+            platform = job.platform.name(),
+            account = job.post.account.label(),
+            class = reason.class,
+            code = reason.code,
+            "{}: {}",
+            outcome.name(),
+            reason.message
+        );
+    } else {
+        let duration_ms = u64::try_from(job.took.get().as_millis()).unwrap_or(u64::MAX);
+        tracing::debug!(
+            post.id = job.post.id,
+            platform = job.platform.name(),
+            duration_ms,
+            "{}",
+            outcome.name()
+        );
+    }
+    context.progress.settled(job.platform.name(), &outcome);
+    *job.outcome.borrow_mut() = Some(outcome);
+}
+
+/// A random number from 0 to 1. Without randomness every run waits the full time, which is safe.
+fn jitter() -> f64 {
+    getrandom::u32().map_or(1.0, |random| f64::from(random) / f64::from(u32::MAX))
+}
+
+/// Counts failures of one class in a row, per platform and per account.
+#[derive(Default)]
+struct Breaker {
+    platform: Streak,
+    accounts: BTreeMap<i64, Streak>,
+}
+
+#[derive(Default)]
+struct Streak {
+    class: &'static str,
+    length: u32,
+}
+
+impl Streak {
+    fn add(&mut self, class: &'static str) -> bool {
+        self.length = if self.class == class {
+            self.length + 1
+        } else {
+            1
+        };
+        self.class = class;
+        self.length >= BREAKER
+    }
+}
+
+impl Breaker {
+    fn success(&mut self, account: i64) {
+        self.platform = Streak::default();
+        self.accounts.remove(&account);
+    }
+
+    fn failure(&mut self, account: i64, class: &'static str) -> Next {
+        let account_trips = self.accounts.entry(account).or_default().add(class);
+        if self.platform.add(class) {
+            Next::StopPlatform
+        } else if account_trips {
+            Next::StopAccount
+        } else {
+            Next::Done
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! What Facebook and Instagram share: Meta's Graph API.
+//!
+//! Nearly every refusal is an HTTP 400 of type `OAuthException`; the code and the subcode carry the
+//! meaning. <https://developers.facebook.com/docs/graph-api/guides/error-handling>
+
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+
+use super::wire::{self, BadBody, Call, Fields, Refusal, Reply};
+
+/// Major versions in service; every minor version so far is 0.
+const VERSIONS: std::ops::RangeInclusive<u32> = 20..=26;
+
+/// Numbers the trace ids. They mean nothing but must differ.
+static TRACES: AtomicU64 = AtomicU64::new(0);
+
+/// An error envelope in the making.
+#[derive(Debug)]
+pub(super) struct GraphError {
+    status: StatusCode,
+    code: i32,
+    subcode: Option<u32>,
+    message: Cow<'static, str>,
+    is_transient: bool,
+    explanation: Option<&'static str>,
+    usage: Option<(&'static str, Duration)>,
+}
+
+impl GraphError {
+    pub(super) fn new(code: i32, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            code,
+            subcode: None,
+            message: message.into(),
+            is_transient: false,
+            explanation: None,
+            usage: None,
+        }
+    }
+
+    pub(super) fn sub(mut self, subcode: u32) -> Self {
+        self.subcode = Some(subcode);
+        self
+    }
+
+    pub(super) fn status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
+    pub(super) fn transient(mut self) -> Self {
+        self.is_transient = true;
+        self
+    }
+
+    /// The words meant for the person who wrote the post.
+    pub(super) fn explained(mut self, message: &'static str) -> Self {
+        self.explanation = Some(message);
+        self
+    }
+
+    /// A used-up quota of this type, open again after `wait`. Meta counts that in whole minutes.
+    pub(super) fn used_up(mut self, kind: &'static str, wait: Option<Duration>) -> Self {
+        self.usage = Some((kind, wait.unwrap_or(Duration::from_mins(1))));
+        self
+    }
+
+    pub(super) fn unknown_path(path: &str) -> Self {
+        let message = format!("Unknown path components: /{path}");
+        Self::new(2500, message).status(StatusCode::NOT_FOUND)
+    }
+
+    pub(super) fn no_such_object(id: &str) -> Self {
+        let message = format!(
+            "Unsupported get request. Object with ID '{id}' does not exist, cannot be loaded due to missing permissions, or does not support this operation"
+        );
+        Self::new(100, message).sub(33)
+    }
+}
+
+impl IntoResponse for GraphError {
+    fn into_response(self) -> Response {
+        let trace = TRACES.fetch_add(1, Ordering::Relaxed);
+        let mut error = json!({
+            "message": self.message,
+            "type": "OAuthException",
+            "code": self.code,
+            "is_transient": self.is_transient,
+            "fbtrace_id": format!("A{trace:022}"),
+        });
+        if let Some(subcode) = self.subcode {
+            error["error_subcode"] = subcode.into();
+        }
+        if let Some(explanation) = self.explanation {
+            error["error_user_title"] = "This post could not be published".into();
+            error["error_user_msg"] = explanation.into();
+        }
+        let mut response = wire::json(self.status, json!({ "error": error }));
+        if let Some((kind, wait)) = self.usage {
+            let minutes = wait.as_secs().div_ceil(60).max(1);
+            let usage = json!({"0": [{
+                "type": kind, "call_count": 100, "total_cputime": 25, "total_time": 25,
+                "estimated_time_to_regain_access": minutes,
+            }]});
+            let value = HeaderValue::from_str(&usage.to_string());
+            response.headers_mut().insert(
+                HeaderName::from_static("x-business-use-case-usage"),
+                value.expect("compact ASCII JSON is a valid header value"),
+            );
+        }
+        response
+    }
+}
+
+/// The refusals that Facebook and Instagram word alike.
+pub(super) fn refuse(refusal: Refusal) -> GraphError {
+    match refusal {
+        Refusal::NoToken => {
+            GraphError::new(104, "An access token is required to request this resource.")
+        }
+        Refusal::Expired => GraphError::new(
+            190,
+            "Error validating access token: Session has expired. The current time is later.",
+        )
+        .sub(463),
+        Refusal::Revoked => GraphError::new(
+            190,
+            "Error validating access token: The user has not authorized application.",
+        )
+        .sub(458),
+        Refusal::NoScope => {
+            GraphError::new(200, "(#200) Permissions error").status(StatusCode::FORBIDDEN)
+        }
+        Refusal::RateLimited { .. } => GraphError::new(4, "(#4) Application request limit reached"),
+        Refusal::Internal => GraphError::new(1, "An unknown error occurred")
+            .status(StatusCode::INTERNAL_SERVER_ERROR)
+            .transient(),
+        Refusal::Rejected => GraphError::new(100, "Invalid parameter"),
+        Refusal::NotFound => GraphError::unknown_path(""),
+        Refusal::TooLarge => GraphError::new(
+            1,
+            "Please reduce the amount of data you're sending, then retry your request",
+        )
+        .status(StatusCode::PAYLOAD_TOO_LARGE),
+        Refusal::Truncated => GraphError::new(100, "(#100) The request body is incomplete"),
+    }
+}
+
+/// A request's path after the version, and all its fields.
+pub(super) type Opened<'a> = (Vec<Cow<'a, str>>, Fields);
+
+/// Checks what every Graph request has: a version in service and a readable body.
+pub(super) fn open<'a>(call: &Call<'a>) -> Result<Opened<'a>, GraphError> {
+    let mut segments = call.segments();
+    let version = segments.remove(0);
+    if !is_version(&version) {
+        // The real API answers 400 here, not 404, though the text speaks of the path.
+        let error = GraphError::unknown_path(&version);
+        return Err(error.status(StatusCode::BAD_REQUEST));
+    }
+    let fields = call.fields().map_err(|problem| match problem {
+        BadBody::Type => GraphError::new(100, "(#100) Unsupported content type"),
+        BadBody::Json | BadBody::NotObject => {
+            GraphError::new(100, "(#100) The request body is not a JSON object")
+        }
+    })?;
+    Ok((segments, fields))
+}
+
+fn is_version(segment: &str) -> bool {
+    let numbers = segment.strip_prefix('v').and_then(|v| v.split_once('.'));
+    numbers.is_some_and(|(major, minor)| {
+        minor == "0" && major.parse().is_ok_and(|major| VERSIONS.contains(&major))
+    })
+}
+
+/// The token is in the header or among the parameters.
+pub(super) fn authorize(call: &Call<'_>, fields: &Fields) -> Result<(), Refusal> {
+    wire::check_token(call.bearer().or_else(|| fields.get("access_token")))?;
+    Ok(())
+}
+
+pub(super) fn check_known(fields: &Fields, known: &[&str]) -> Result<(), GraphError> {
+    match fields.unknown(known) {
+        None => Ok(()),
+        Some(name) => {
+            let message = format!("(#100) Param {name} is not a known parameter of this edge");
+            Err(GraphError::new(100, message))
+        }
+    }
+}
+
+/// What `fields=` asks of a node; `id` is always part of the answer.
+pub(super) fn select(
+    node: &Map<String, Value>,
+    fields: &Fields,
+    default: &str,
+) -> Result<Value, GraphError> {
+    let mut answer = Map::new();
+    let asked = fields.filled("fields").unwrap_or(default);
+    for name in top_level(asked).chain(["id"]) {
+        let value = node.get(name).ok_or_else(|| {
+            GraphError::new(
+                100,
+                format!("(#100) Tried accessing nonexisting field ({name})"),
+            )
+        })?;
+        if !value.is_null() {
+            answer.insert(name.to_owned(), value.clone());
+        }
+    }
+    Ok(answer.into())
+}
+
+/// The names in `id,attachments{media_type,target},message` that are not inside braces.
+fn top_level(fields: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0_usize;
+    let pieces = fields.split(move |character| {
+        match character {
+            '{' | '(' => depth += 1,
+            '}' | ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        character == ',' && depth == 0
+    });
+    let names = pieces.map(|piece| piece.split(['{', '.', '(']).next().unwrap_or(piece).trim());
+    names.filter(|name| !name.is_empty())
+}
+
+/// The list answer of an edge, newest first, from nodes made on demand.
+pub(super) fn list<'a>(
+    nodes: impl Iterator<Item = &'a super::world::Post>,
+    fields: &Fields,
+    default: &str,
+    node: impl Fn(&super::world::Post) -> Map<String, Value>,
+) -> Result<Value, GraphError> {
+    let limit = match fields.get("limit") {
+        None => 25,
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|limit| (1..=100).contains(limit))
+            .ok_or_else(|| GraphError::new(100, "(#100) param limit must be between 1 and 100"))?,
+    };
+    let since: i64 = fields
+        .get("since")
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(0);
+    let nodes = nodes
+        .filter(|post| post.published_at.timestamp() >= since)
+        .take(limit);
+    let data: Result<Vec<Value>, _> = nodes
+        .map(|post| select(&node(post), fields, default))
+        .collect();
+    Ok(json!({ "data": data? }))
+}
+
+/// An instant as the Graph API writes it.
+pub(super) fn time(time: chrono::DateTime<chrono::Utc>) -> String {
+    time.format("%Y-%m-%dT%H:%M:%S+0000").to_string()
+}
+
+pub(super) fn ok(body: Value) -> Reply {
+    wire::json(StatusCode::OK, body).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_from_v20_to_v26_are_in_service() {
+        for version in ["v20.0", "v25.0", "v26.0"] {
+            assert!(is_version(version), "{version}");
+        }
+        for version in ["v19.0", "v27.0", "v25.1", "v25", "25.0", "vx.0", ""] {
+            assert!(!is_version(version), "{version}");
+        }
+    }
+
+    #[test]
+    fn nested_fields_do_not_count_as_fields() {
+        let names: Vec<_> =
+            top_level("id,attachments.limit(2){media_type,target},message").collect();
+        assert_eq!(names, ["id", "attachments", "message"]);
+    }
+}

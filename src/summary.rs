@@ -1,0 +1,212 @@
+//! What a run did, for machines (`--json`), people (the table) and the exit code.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::exit::Exit;
+use crate::outcome::{Block, Outcome, Settled};
+use crate::publish::Lane;
+use crate::store::instant;
+
+/// What `--fail-on` may name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub enum FailOn {
+    /// A post failed for good.
+    Failed,
+    /// A post was dropped as too old.
+    Expired,
+    /// A post may or may not be live.
+    Unconfirmed,
+    /// A post is to be tried again.
+    Retry,
+    /// Nothing.
+    None,
+}
+
+/// One run in figures.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Summary {
+    /// The run (`runs.id`).
+    pub run_id: String,
+    /// RFC 3339.
+    pub started_at: String,
+    /// RFC 3339.
+    pub finished_at: String,
+    /// Wall time of the whole run.
+    pub duration_ms: u64,
+    /// Posts claimed.
+    pub due: usize,
+    /// Posts published.
+    pub published: usize,
+    /// Posts that a later run tries again.
+    pub retry: usize,
+    /// Posts failed for good.
+    pub failed: usize,
+    /// Posts dropped as too old.
+    pub expired: usize,
+    /// Posts that may or may not be live.
+    pub unconfirmed: usize,
+    /// Posts given back untouched, or waiting for their media.
+    pub released: usize,
+    /// Posts that met a platform's rate limit (they count under `retry`, too).
+    pub throttled: usize,
+    /// Posts published per minute of this run.
+    pub posts_per_minute: f64,
+    /// Published among all that were tried and settled; 1 if there were none.
+    pub success_rate: f64,
+    /// From `scheduled_at` to the platform's acceptance.
+    pub lateness_ms: Lateness,
+    /// The same per platform that had something to do.
+    pub platforms: BTreeMap<String, PlatformSummary>,
+    /// Statements that ran, transaction control apart.
+    pub database_statements: u32,
+    /// What the run exits with.
+    pub exit_code: u8,
+}
+
+/// How late published posts were.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Lateness {
+    /// Half were no later.
+    pub p50: i64,
+    /// 95 of 100 were no later.
+    pub p95: i64,
+    /// The latest.
+    pub max: i64,
+}
+
+/// One platform in figures.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct PlatformSummary {
+    /// Posts published.
+    pub published: usize,
+    /// Posts that a later run tries again.
+    pub retry: usize,
+    /// Posts failed for good.
+    pub failed: usize,
+    /// Posts dropped as too old.
+    pub expired: usize,
+    /// Posts that may or may not be live.
+    pub unconfirmed: usize,
+    /// Posts given back.
+    pub released: usize,
+    /// Posts in flight at once, at most.
+    pub cap: usize,
+    /// Posts in flight at once, as it turned out.
+    pub max_in_flight: usize,
+    /// How long its lane took.
+    pub duration_ms: u64,
+}
+
+impl Summary {
+    /// Counts a run's outcomes.
+    pub fn of(
+        run: Uuid,
+        started_at: DateTime<Utc>,
+        finished_at: DateTime<Utc>,
+        settled: &[Settled],
+        lanes: &BTreeMap<&'static str, Lane>,
+    ) -> Self {
+        let duration = (finished_at - started_at).to_std().unwrap_or_default();
+        let mut summary = Self {
+            run_id: run.to_string(),
+            started_at: instant(started_at),
+            finished_at: instant(finished_at),
+            duration_ms: milliseconds(duration),
+            due: settled.len(),
+            success_rate: 1.0,
+            ..Self::default()
+        };
+        for settled in settled {
+            summary.count(settled);
+        }
+        for (name, lane) in lanes {
+            let platform = summary.platforms.entry((*name).to_owned()).or_default();
+            platform.cap = lane.cap;
+            platform.max_in_flight = lane.max_in_flight;
+            platform.duration_ms = milliseconds(lane.took);
+        }
+        let tried = summary.published + summary.failed + summary.unconfirmed + summary.retry;
+        if tried > 0 {
+            summary.success_rate = summary.published as f64 / tried as f64;
+        }
+        if !duration.is_zero() {
+            summary.posts_per_minute = summary.published as f64 * 60.0 / duration.as_secs_f64();
+        }
+        summary.lateness_ms = lateness(settled);
+        summary
+    }
+
+    fn count(&mut self, settled: &Settled) {
+        let platform = self
+            .platforms
+            .entry(settled.post.account.platform.clone())
+            .or_default();
+        let (whole, part) = match &settled.outcome {
+            Outcome::Published { .. } => (&mut self.published, &mut platform.published),
+            Outcome::Retry { .. } => (&mut self.retry, &mut platform.retry),
+            Outcome::Failed { .. } => (&mut self.failed, &mut platform.failed),
+            Outcome::Expired => (&mut self.expired, &mut platform.expired),
+            Outcome::Unconfirmed { .. } => (&mut self.unconfirmed, &mut platform.unconfirmed),
+            Outcome::Waiting { .. } | Outcome::Released => {
+                (&mut self.released, &mut platform.released)
+            }
+        };
+        *whole += 1;
+        *part += 1;
+        if matches!(
+            settled.outcome,
+            Outcome::Retry {
+                block: Some(Block::Until(..)),
+                ..
+            }
+        ) {
+            self.throttled += 1;
+        }
+    }
+
+    /// Whether a person asked to hear of what happened.
+    pub fn needs_attention(&self, fail_on: &[FailOn]) -> bool {
+        fail_on.iter().any(|kind| match kind {
+            FailOn::Failed => self.failed > 0,
+            FailOn::Expired => self.expired > 0,
+            FailOn::Unconfirmed => self.unconfirmed > 0,
+            FailOn::Retry => self.retry > 0,
+            FailOn::None => false,
+        })
+    }
+
+    /// The same with an exit code.
+    #[must_use]
+    pub fn exiting(mut self, exit: Exit) -> Self {
+        self.exit_code = exit as u8;
+        self
+    }
+}
+
+fn lateness(settled: &[Settled]) -> Lateness {
+    let late = |settled: &Settled| match &settled.outcome {
+        Outcome::Published { at, .. } => Some((*at - settled.post.scheduled_at).num_milliseconds()),
+        _ => None,
+    };
+    let mut all: Vec<i64> = settled.iter().filter_map(late).collect();
+    all.sort_unstable();
+    // The nearest-rank percentile.
+    let rank = |percent: usize| {
+        all.get((all.len() * percent).div_ceil(100).saturating_sub(1))
+            .copied()
+    };
+    Lateness {
+        p50: rank(50).unwrap_or_default(),
+        p95: rank(95).unwrap_or_default(),
+        max: all.last().copied().unwrap_or_default(),
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,12 @@
+//! What the tests share.
+
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    reason = "each test binary uses a part of it"
+)]
+#![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+pub mod postgres;
+pub mod world;
