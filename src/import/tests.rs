@@ -69,6 +69,7 @@ fn the_three_formats_say_the_same() {
     let expected = vec![expected];
     assert_eq!(rows(csv, Format::Csv), expected);
     for json in [
+        format!("\u{feff}[{object}]"),
         format!("[{object}]"),
         format!("\n{{\"posts\": [{object}] }}\n"),
     ] {

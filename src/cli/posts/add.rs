@@ -75,7 +75,8 @@ pub(super) async fn one(args: Add, config: &Config) -> Result<Exit, Failed> {
     if passed.expired {
         remark("warning: the post is past its expiry and will not be sent");
     }
-    let what = format!("{}, {}", args.account, minute(passed.at));
+    let account = checker.accounts.find(&args.account).map_err(Failed::data)?;
+    let what = format!("{}, {}", account.label(), minute(passed.at));
     let message = if args.dry_run {
         format!("would add a post: {what}; nothing was added (--dry-run)")
     } else {

@@ -116,7 +116,7 @@ fn every_wrong_value_is_named_with_its_place() {
         ),
         (
             "account,expires_at",
-            "1,2026-07-01 08:00",
+            "1,2026-07-01 09:00",
             "f:2:2: expires_at: is not later than the time at which the post goes out",
         ),
         (
