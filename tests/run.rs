@@ -1,5 +1,7 @@
 //! `publisher run`, the real binary, as cron starts it: an empty environment, no terminal, both databases.
 
+#![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
 mod support;
 
 use std::time::Duration;

@@ -1,5 +1,8 @@
 //! Opening the database for a command.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+
 use crate::config::Config;
 use crate::exit::{Exit, Failed};
 use crate::store::{Database, Store, StoreError, migrate};
@@ -33,7 +36,12 @@ pub async fn migrate(database: &Database) -> Result<Vec<&'static str>, Failed> {
     if let Database::Sqlite(path) = database
         && let Some(directory) = path.parent()
     {
-        std::fs::create_dir_all(directory).map_err(|e| {
+        // Its posts and sealed tokens are nobody else's business.
+        let made = DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory);
+        made.map_err(|e| {
             let directory = directory.display();
             let message = format!("{directory}: the database's directory can't be made: {e}");
             Failed::new(Exit::Unavailable, message)

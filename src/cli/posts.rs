@@ -52,7 +52,7 @@ enum Command {
 
 #[derive(Clone, Debug, Args)]
 struct Add {
-    /// Where it goes: `PLATFORM:EXTERNAL_ID`, or the account's number.
+    /// Where it goes: PLATFORM:ID, or the account's number.
     #[arg(long)]
     account: String,
     /// When it goes out, with a UTC offset (2026-03-01T09:00Z) [default: now].
@@ -122,7 +122,7 @@ struct List {
     /// Only this owner's.
     #[arg(long)]
     owner: Option<String>,
-    /// Only this account's: `PLATFORM:EXTERNAL_ID`, or its number.
+    /// Only this account's: PLATFORM:ID, or its number.
     #[arg(long)]
     account: Option<String>,
     /// At most so many.

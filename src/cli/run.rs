@@ -83,7 +83,7 @@ pub struct Run {
         value_enum
     )]
     fail_on: Vec<FailOn>,
-    /// Send all traffic to a sandbox at URL/<platform>/… instead of the platforms.
+    /// Send all traffic to a sandbox at URL/PLATFORM/… instead of the platforms.
     #[arg(long, env = "PUBLISHER_SANDBOX", value_name = "URL")]
     sandbox: Option<Url>,
     /// First create the schema or bring it up to date.

@@ -8,5 +8,6 @@
 )]
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
+pub mod pgbouncer;
 pub mod postgres;
 pub mod world;

@@ -49,6 +49,8 @@ pub struct World {
     pub dir: TempDir,
     /// What the binary gets as `DATABASE_URL`.
     pub database_url: String,
+    /// How the test itself looks into the database: not through a pooler.
+    direct_url: String,
     /// The platforms.
     pub sandbox: Platforms,
     runtime: Runtime,
@@ -127,6 +129,7 @@ impl World {
     fn on(dir: TempDir, database_url: String) -> Self {
         let world = Self {
             dir,
+            direct_url: database_url.clone(),
             database_url,
             sandbox: Platforms::start(),
             runtime: runtime(),
@@ -138,12 +141,18 @@ impl World {
         world
     }
 
+    /// The same database, which the binary reaches at another URL.
+    pub fn through(mut self, url: impl FnOnce(&str) -> String) -> Self {
+        self.database_url = url(&self.direct_url);
+        self
+    }
+
     pub fn is_postgres(&self) -> bool {
         self.database_url.starts_with("postgres")
     }
 
     pub fn database(&self) -> Database {
-        self.database_url.parse().unwrap()
+        self.direct_url.parse().unwrap()
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -235,7 +244,7 @@ impl World {
     pub fn rows(&self, sql: &str) -> Vec<String> {
         self.runtime.block_on(async {
             if self.is_postgres() {
-                let mut connection = PgConnection::connect(&self.database_url).await.unwrap();
+                let mut connection = PgConnection::connect(&self.direct_url).await.unwrap();
                 sqlx::raw_sql("SET search_path = publisher")
                     .execute(&mut connection)
                     .await
@@ -245,7 +254,7 @@ impl World {
                     .await
                     .unwrap()
             } else {
-                let mut connection = SqliteConnection::connect(&self.database_url).await.unwrap();
+                let mut connection = SqliteConnection::connect(&self.direct_url).await.unwrap();
                 sqlx::query_scalar(AssertSqlSafe(sql))
                     .fetch_all(&mut connection)
                     .await
@@ -265,7 +274,7 @@ impl World {
     pub fn execute(&self, sql: &str) {
         self.runtime.block_on(async {
             if self.is_postgres() {
-                let mut connection = PgConnection::connect(&self.database_url).await.unwrap();
+                let mut connection = PgConnection::connect(&self.direct_url).await.unwrap();
                 sqlx::raw_sql("SET search_path = publisher")
                     .execute(&mut connection)
                     .await
@@ -275,7 +284,7 @@ impl World {
                     .await
                     .unwrap();
             } else {
-                let mut connection = SqliteConnection::connect(&self.database_url).await.unwrap();
+                let mut connection = SqliteConnection::connect(&self.direct_url).await.unwrap();
                 sqlx::raw_sql(AssertSqlSafe(sql))
                     .execute(&mut connection)
                     .await
@@ -335,7 +344,7 @@ impl World {
         let began = Instant::now();
         while !is_so(self) {
             assert!(
-                began.elapsed() < Duration::from_secs(60),
+                began.elapsed() < Duration::from_mins(1),
                 "waited in vain until {what}"
             );
             std::thread::sleep(Duration::from_millis(10));

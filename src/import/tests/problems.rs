@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Columns beside body and scheduled_at, their values, and what is said of them.
+/// Columns beside body and `scheduled_at`, their values, and what is said of them.
 fn check_values(cases: &[(&str, &str, &str)]) {
     for (columns, values, expected) in cases {
         let text = format!("{columns},body,scheduled_at\n{values},Hi,2026-07-01T07:00Z\n");
