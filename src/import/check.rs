@@ -38,6 +38,9 @@ pub(super) const COLUMNS: [&str; 17] = [
     "options",
 ];
 
+/// Those that say what a post says.
+const CONTENT: [&str; 6] = ["body", "link", "media", "alt", "kind", "options"];
+
 /// What is wrong with a column's name, if anything.
 pub(super) fn unknown(name: &str) -> Option<String> {
     let option = name.strip_prefix("option.").filter(|rest| !rest.is_empty());
@@ -238,8 +241,11 @@ fn check_platform(row: &mut Row<'_>, account: &AccountRow, content: &Content) {
         let message = format!("this version can't publish to {}", account.platform);
         return row.problem("account", message);
     };
-    // A medium that could not be read is a problem already; what follows from it is none.
-    if row.problems.iter().any(|p| p.field.starts_with("media")) {
+    // Content that could not be read is a problem already; what follows from it is none.
+    let of_content = |problem: &Problem| {
+        CONTENT.contains(&problem.field.as_str()) || problem.field.starts_with("option.")
+    };
+    if row.problems.iter().any(of_content) {
         return;
     }
     for message in platform.validate(content) {
@@ -257,7 +263,7 @@ pub(super) struct Row<'r> {
 }
 
 impl<'r> Row<'r> {
-    fn new(record: &'r Record<'r>) -> Self {
+    pub(super) fn new(record: &'r Record<'r>) -> Self {
         Self {
             record,
             problems: Vec::new(),

@@ -205,6 +205,44 @@ fn json_of(text: &str) -> Result<Value, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::import::{Field, Place, Record};
+
+    /// The media and what is wrong with them, from cells of a CSV.
+    fn media_of(media: &str, alt: &str) -> (Value, Vec<String>) {
+        let place = Place { line: 1, column: 1 };
+        let field = |(name, text): (&'static str, &str)| Field {
+            name: name.into(),
+            place,
+            cell: Cell::Text(text.to_owned().into()),
+        };
+        let fields = [("media", media), ("alt", alt)].map(field).into();
+        let record = Record { place, fields };
+        let mut row = Row::new(&record);
+        let content = read(&mut row, Path::new("/srv"));
+        let problems = row.problems.into_iter().map(|problem| problem.message);
+        (content.media.into(), problems.collect())
+    }
+
+    #[test]
+    fn each_medium_gets_its_description() {
+        let (media, problems) = media_of("a.jpg | https://x.example/b.jpg|c.jpg", "A||C c");
+        assert_eq!(problems, Vec::<String>::new());
+        assert_eq!(
+            media,
+            json!([
+                {"path": "/srv/a.jpg", "alt": "A"},
+                {"url": "https://x.example/b.jpg"},
+                {"path": "/srv/c.jpg", "alt": "C c"},
+            ])
+        );
+        let (media, _) = media_of(r#"["a|b.jpg", {"url": "https://x.example"}]"#, "");
+        assert_eq!(
+            media,
+            json!([{"path": "/srv/a|b.jpg"}, {"url": "https://x.example"}])
+        );
+        let (_, problems) = media_of(r#"[{"path": "a.jpg", "alt": "A"}]"#, "B");
+        assert_eq!(problems, ["a medium has its own \"alt\" already"]);
+    }
 
     #[test]
     fn a_path_is_stored_so_that_any_directory_will_do() {

@@ -15,6 +15,7 @@ fn accounts() -> Accounts {
         (2, "slack", "C024BE91L"),
         (3, "linkedin", "urn:li:organization:1001"),
         (4, "myspace", "tom"),
+        (5, "instagram", "17841400000001001"),
     ];
     Accounts::new(rows.map(row).into())
 }
@@ -54,13 +55,13 @@ const HEADER: &str = "account,body,scheduled_at\n";
 #[test]
 fn the_three_formats_say_the_same() {
     let csv = "account,body,local_time,timezone,media,alt,priority,external_ref\n\
-        facebook:1001,\"Hello, \"\"you\"\"\",2026-07-01 09:00,America/New_York,https://example.com/a.jpg|https://example.com/b.png,A|,2,r-1\n";
-    let object = r#"{"account": 1, "body": "Hello, \"you\"", "local_time": "2026-07-01T09:00", "timezone": "America/New_York",
-        "media": [{"url": "https://example.com/a.jpg", "alt": "A"}, "https://example.com/b.png"], "priority": 2,
+        instagram:17841400000001001,\"Hello, \"\"you\"\"\",2026-07-01 09:00,America/New_York,https://example.com/a.jpg,A,2,r-1\n";
+    let object = r#"{"account": 5, "body": "Hello, \"you\"", "local_time": "2026-07-01T09:00", "timezone": "America/New_York",
+        "media": [{"url": "https://example.com/a.jpg", "alt": "A"}], "priority": 2,
         "external_ref": "r-1", "link": null}"#;
     let expected = json!({
-        "account_id": 1, "kind": "post", "body": "Hello, \"you\"", "link": null,
-        "media": [{"url": "https://example.com/a.jpg", "alt": "A"}, {"url": "https://example.com/b.png"}],
+        "account_id": 5, "kind": "post", "body": "Hello, \"you\"", "link": null,
+        "media": [{"url": "https://example.com/a.jpg", "alt": "A"}],
         "options": {}, "scheduled_at": "2026-07-01T13:00:00.000Z",
         "local_time": "2026-07-01T09:00:00", "timezone": "America/New_York",
         "priority": 2, "external_ref": "r-1",
@@ -68,6 +69,7 @@ fn the_three_formats_say_the_same() {
     let expected = vec![expected];
     assert_eq!(rows(csv, Format::Csv), expected);
     for json in [
+        format!("\u{feff}[{object}]"),
         format!("[{object}]"),
         format!("\n{{\"posts\": [{object}] }}\n"),
     ] {

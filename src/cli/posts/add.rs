@@ -13,9 +13,12 @@ use crate::cli::database;
 use crate::cli::output::{count, emit, remark};
 use crate::config::Config;
 use crate::exit::{Exit, Failed};
-use crate::import::{self, Accounts, Batch, Cell, Checker, Field, Format, Place, Problem, Record};
+use crate::import::{
+    self, Accounts, Batch, Cell, Checker, Field, Format, NewPost, Place, Problem, Record,
+};
+use crate::post::PostId;
 use crate::schedule::{Clock, minute};
-use crate::store::{Store, instant};
+use crate::store::{Store, StoreError, instant};
 
 /// The window of posts that have none of their own.
 const DEFAULT_EXPIRY: Duration = Duration::from_hours(24);
@@ -46,7 +49,7 @@ pub(super) async fn file(args: Import, config: &Config) -> Result<Exit, Failed> 
         let posts = count(batch.posts.len(), "post");
         format!("{posts} would be added; nothing was (--dry-run)")
     } else {
-        let added = store.add_posts(&batch.posts).await?.len();
+        let added = insert(&mut store, &batch.posts).await?.len();
         summary(added, batch.posts.len() - added)
     };
     store.close().await;
@@ -72,11 +75,12 @@ pub(super) async fn one(args: Add, config: &Config) -> Result<Exit, Failed> {
     if passed.expired {
         remark("warning: the post is past its expiry and will not be sent");
     }
-    let what = format!("{}, {}", args.account, minute(passed.at));
+    let account = checker.accounts.find(&args.account).map_err(Failed::data)?;
+    let what = format!("{}, {}", account.label(), minute(passed.at));
     let message = if args.dry_run {
         format!("would add a post: {what}; nothing was added (--dry-run)")
     } else {
-        match store.add_posts(&[passed.post]).await?.first() {
+        match insert(&mut store, &[passed.post]).await?.first() {
             Some(id) => format!("added post {id}: {what}"),
             None => summary(0, 1),
         }
@@ -97,6 +101,16 @@ async fn checker(store: &mut Store, config: &Config) -> Result<Checker, Failed> 
         Clock::host().now(),
         expiry,
     ))
+}
+
+/// Adds them all or none. What the database refuses is the posts' fault, not a bug: a rule of its own, perhaps.
+async fn insert(store: &mut Store, posts: &[NewPost]) -> Result<Vec<PostId>, Failed> {
+    store.add_posts(posts).await.map_err(|error| match error {
+        StoreError::Refused(why) => {
+            Failed::data(format!("nothing was added: the database refused it: {why}"))
+        }
+        error => error.into(),
+    })
 }
 
 fn summary(added: usize, skipped: usize) -> String {

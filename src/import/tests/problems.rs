@@ -116,7 +116,7 @@ fn every_wrong_value_is_named_with_its_place() {
         ),
         (
             "account,expires_at",
-            "1,2026-07-01 08:00",
+            "1,2026-07-01 09:00",
             "f:2:2: expires_at: is not later than the time at which the post goes out",
         ),
         (
@@ -279,12 +279,12 @@ fn json_problems_have_their_place() {
             "f:2:12: control character (\\u0000-\\u001F) found while parsing a string",
         ),
         (
-            "[{\"account\": 1}",
-            "f:1:2: scheduled_at: is missing (or give local_time)\nf:1:16: expected `,` or `]`, but the text ends",
+            "[{\"account\": 1, \"body\": 1}",
+            "f:1:2: scheduled_at: is missing (or give local_time)\nf:1:25: body: must be text\nf:1:27: expected `,` or `]`, but the text ends",
         ),
         (
-            "[{\"account\": 1} {}]",
-            "f:1:2: scheduled_at: is missing (or give local_time)\nf:1:17: expected `,` or `]`, found `{`",
+            "[{\"account\": 1, \"body\": 1} {}]",
+            "f:1:2: scheduled_at: is missing (or give local_time)\nf:1:25: body: must be text\nf:1:28: expected `,` or `]`, found `{`",
         ),
         (
             "[] []",
