@@ -41,9 +41,11 @@ ENCRYPTION_KEY (32 bytes, as 64 hex digits or base64) opens the accounts' tokens
 key file in the state directory, made on first use.";
 
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Everywhere")]
+#[expect(clippy::doc_markdown, reason = "the text of --help")]
 struct Global {
-    /// Where the database is: <postgres://USER:PASSWORD@HOST/DATABASE> or sqlite:PATH
-    /// [default: sqlite, in $`XDG_DATA_HOME/publisher` or ~/.local/share/publisher, made on first use].
+    /// Where the database is: postgres://USER:PASSWORD@HOST/DATABASE or sqlite:PATH
+    /// [default: sqlite, in $XDG_DATA_HOME/publisher or ~/.local/share/publisher, made on first use].
     #[arg(
         long,
         env = "DATABASE_URL",
@@ -52,10 +54,10 @@ struct Global {
         value_name = "URL"
     )]
     database_url: Option<String>,
-    /// The configuration file [default: publisher.toml here, else in $`XDG_CONFIG_HOME/publisher` or ~/.config/publisher].
+    /// The configuration file [default: publisher.toml here, else in $XDG_CONFIG_HOME/publisher or ~/.config/publisher].
     #[arg(long, env = "PUBLISHER_CONFIG", global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where the key file lives [default: $`XDG_STATE_HOME/publisher` or ~/.local/state/publisher].
+    /// Where the key file lives [default: $XDG_STATE_HOME/publisher or ~/.local/state/publisher].
     #[arg(long, env = "PUBLISHER_STATE_DIR", global = true, value_name = "DIR")]
     state_dir: Option<PathBuf>,
     /// How log lines on stderr look.

@@ -361,7 +361,7 @@ impl Store {
         Ok(Committed::Now(ids.collect()))
     }
 
-    /// Adds an account, or gives an existing one new credentials; returns it as [`Store::accounts`] shows it.
+    /// Adds an account, or gives an existing one new credentials; returns `{id, status}`.
     pub async fn add_account(
         &mut self,
         account: &crate::account::NewAccount,

@@ -158,8 +158,8 @@ on_both! {
 
     fn a_hundred_thousand_rows_go_in(world: World) {
         world.account("slack", 1, "alder");
-        let rows: String =
-            (0..100_000).map(|n| format!("slack:C00000001,post {n},2030-01-01T00:00:00Z,ref-{n}\n")).collect();
+        let row = |n: u32| format!("slack:C00000001,post {n},2030-01-01T00:00:00Z,ref-{n}\n");
+        let rows = (0..100_000).map(row).collect::<Vec<_>>().concat();
         let ended = world.import("many.csv", format!("account,body,scheduled_at,external_ref\n{rows}")).exits(0);
         assert!(ended.stdout.contains("added 100000 posts"), "{ended:?}");
         assert_eq!(world.posts(), 100_000);

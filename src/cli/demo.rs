@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::output::say;
 use crate::account::{Credentials, NewAccount};
 use crate::claim;
-use crate::config::Span;
+use crate::config::{DEFAULT_EXPIRY, Span};
 use crate::exit::{Exit, Failed};
 use crate::http::{Http, Timeouts};
 use crate::outcome::Outcome;
@@ -136,7 +136,7 @@ async fn in_directory(directory: &Path, latency: Duration, keep: bool) -> Result
             run: Uuid::new_v4(),
             now: None,
             limit: 10_000,
-            expiry: Duration::from_hours(24),
+            expiry: DEFAULT_EXPIRY,
             lease,
             platforms: Vec::new(),
             owners: Vec::new(),

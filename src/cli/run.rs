@@ -13,7 +13,7 @@ use super::database::{migrate, open};
 use super::output::{complain, remark, say};
 use super::preview;
 use crate::claim;
-use crate::config::{Config, Span};
+use crate::config::{Config, DEFAULT_EXPIRY, Span};
 use crate::exit::{Exit, Failed};
 use crate::http::{Http, Timeouts};
 use crate::outcome::Outcome;
@@ -27,7 +27,6 @@ use crate::store::Request;
 use crate::summary::{FailOn, Summary};
 
 const DEFAULT_LIMIT: u32 = 10_000;
-const DEFAULT_EXPIRY: Duration = Duration::from_hours(24);
 const DEFAULT_TIME_BUDGET: Duration = Duration::from_mins(5);
 /// Beyond this lateness a post is never sent, whatever its own window.
 const LONGEST_EXPIRY: Duration = Duration::from_hours(168);

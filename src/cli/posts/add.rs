@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::io::Read;
 use std::path::Path;
-use std::time::Duration;
 
 use clap::ValueEnum;
 use serde_json::Value;
@@ -11,7 +10,7 @@ use serde_json::Value;
 use super::{Add, Import};
 use crate::cli::database;
 use crate::cli::output::{count, emit, remark};
-use crate::config::Config;
+use crate::config::{Config, DEFAULT_EXPIRY};
 use crate::exit::{Exit, Failed};
 use crate::import::{
     self, Accounts, Batch, Cell, Checker, Field, Format, NewPost, Place, Problem, Record,
@@ -19,9 +18,6 @@ use crate::import::{
 use crate::post::PostId;
 use crate::schedule::{Clock, minute};
 use crate::store::{Store, StoreError, instant};
-
-/// The window of posts that have none of their own.
-const DEFAULT_EXPIRY: Duration = Duration::from_hours(24);
 
 /// So many notes on the clocks' changes are shown.
 const NOTES_SHOWN: usize = 20;
