@@ -48,14 +48,14 @@ CREATE TABLE posts (
     -- JSON object, typed per platform: title, privacy, tags, first_comment …
     options          TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(options) AND json_type(options) = 'object'),
     -- When it was to go out. Lateness and expiry count from here.
-    scheduled_at     TEXT NOT NULL CHECK (scheduled_at GLOB '2???-??-??*' AND strftime('%s', scheduled_at) IS NOT NULL),
+    scheduled_at     TEXT NOT NULL CHECK (scheduled_at GLOB '[2-9]???-??-??*' AND strftime('%s', scheduled_at) IS NOT NULL),
     -- The wall-clock time that the person asked for, and its IANA zone. SQLite knows no zones: set scheduled_at too.
     local_time       TEXT,
     timezone         TEXT,
     -- When it is next looked at; starts as scheduled_at and moves forward on a retry. Filled in by a trigger.
     due_at           TEXT CHECK (due_at IS NULL OR due_at GLOB '????-??-??*' AND strftime('%s', due_at) IS NOT NULL),
     -- After this it is never sent; null: the default window (24 hours after scheduled_at).
-    expires_at       TEXT CHECK (expires_at GLOB '????-??-??*' AND unixepoch(expires_at) >= unixepoch(scheduled_at)),
+    expires_at       TEXT CHECK (expires_at GLOB '????-??-??*' AND strftime('%Y-%m-%dT%H:%M:%fZ', expires_at) > strftime('%Y-%m-%dT%H:%M:%fZ', scheduled_at)),
     -- Higher goes first; 0 is normal.
     priority         INTEGER NOT NULL DEFAULT 0 CHECK (typeof(priority) = 'integer'),
     status           TEXT NOT NULL DEFAULT 'pending' CHECK (status IN

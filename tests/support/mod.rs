@@ -1,5 +1,14 @@
 //! What the tests share.
 
-#![allow(dead_code, missing_docs, reason = "each test binary uses a part of it")]
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    reason = "each test binary uses a part of it"
+)]
+#![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
+pub mod hostile;
+pub mod pgbouncer;
 pub mod postgres;
+pub mod world;
