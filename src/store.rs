@@ -322,8 +322,7 @@ impl Store {
             return Ok(true);
         };
         let look = Call::new(&LOOK, &request.argument());
-        let found = sqlite.transaction(Access::Reads, &[look]).await?;
-        Ok(!found[0].is_empty())
+        Ok(!sqlite.read(&look).await?.is_empty())
     }
 
     /// What a claim would find, without claiming it: reads only.

@@ -68,6 +68,16 @@ impl Sqlite {
         work.await.map_err(|e: sqlx::Error| explain(&e, &self.path))
     }
 
+    /// One statement that only reads; it is a transaction of its own.
+    pub(super) async fn read(&mut self, call: &Call) -> Result<Vec<String>, StoreError> {
+        tracing::debug!(statement = call.sql.name, "database");
+        let query = sqlx::query_scalar(call.sql.sqlite)
+            .persistent(false)
+            .bind(&call.argument);
+        let rows = query.fetch_all(&mut self.connection).await;
+        rows.map_err(|e| explain(&e, &self.path))
+    }
+
     /// The schema's version, 0 if there is none.
     pub(super) async fn version(&mut self) -> Result<i64, StoreError> {
         version(&mut self.connection)

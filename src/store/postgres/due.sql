@@ -28,15 +28,17 @@ WITH due AS MATERIALIZED (
 rule AS MATERIALIZED (
     SELECT DISTINCT ON (scope) scope, remaining, scope || ': ' || max || ' per ' || "window" AS rule
     FROM (
-        SELECT l.scope, l."window", l.max, l.max - (
-            SELECT count(*)
-            FROM publisher.accounts a
-            JOIN publisher.posts p ON p.account_id = a.id AND (
-                    p.status = 'publishing'
-                 OR p.status = 'published' AND p.published_at > s.since
-                 OR p.status = 'unconfirmed' AND p.updated_at > s.since)
-            WHERE l.scope IN ('platform:' || a.platform, 'owner:' || a.owner, 'account:' || a.id)
-        ) AS remaining
+        -- One count for each index: with all three in one OR, whatever was ever published would be looked at.
+        SELECT l.scope, l."window", l.max, l.max
+            - (SELECT count(*) FROM publisher.posts p JOIN publisher.accounts a ON a.id = p.account_id
+               WHERE p.status = 'publishing'
+                 AND l.scope IN ('platform:' || a.platform, 'owner:' || a.owner, 'account:' || a.id))
+            - (SELECT count(*) FROM publisher.posts p JOIN publisher.accounts a ON a.id = p.account_id
+               WHERE p.status = 'unconfirmed' AND p.updated_at > s.since
+                 AND l.scope IN ('platform:' || a.platform, 'owner:' || a.owner, 'account:' || a.id))
+            - (SELECT count(*) FROM publisher.accounts a JOIN publisher.posts p ON p.account_id = a.id
+               WHERE p.status = 'published' AND p.published_at > s.since
+                 AND l.scope IN ('platform:' || a.platform, 'owner:' || a.owner, 'account:' || a.id)) AS remaining
         FROM publisher.limits l,
              LATERAL (SELECT coalesce(($1::jsonb->>'now')::timestamptz, now())
                              - CASE l."window" WHEN 'minute' THEN interval '1 minute' WHEN 'hour' THEN interval '1 hour'

@@ -20,9 +20,10 @@ RETURNING json_object(
     'post', json_object(
         'id', posts.id, 'kind', posts.kind, 'body', posts.body, 'link', posts.link,
         'media', json(posts.media), 'options', json(posts.options), 'scheduled_at', posts.scheduled_at,
-        'expires_at', min(strftime('%Y-%m-%dT%H:%M:%fZ', posts.scheduled_at, '7 days'),
-            coalesce(posts.expires_at,
-                     strftime('%Y-%m-%dT%H:%M:%fZ', posts.scheduled_at, (?1->>'expiry_seconds') || ' seconds'))),
+        'expires_at', CASE
+            WHEN posts.expires_at IS NULL
+            THEN strftime('%Y-%m-%dT%H:%M:%fZ', posts.scheduled_at, min(?1->>'expiry_seconds', 604800) || ' seconds')
+            ELSE min(posts.expires_at, strftime('%Y-%m-%dT%H:%M:%fZ', posts.scheduled_at, '7 days')) END,
         'attempts', posts.attempts, 'max_attempts', posts.max_attempts, 'checkpoint', json(posts.checkpoint),
         'account', (SELECT json_object(
             'id', a.id, 'owner', a.owner, 'platform', a.platform, 'external_id', a.external_id,
