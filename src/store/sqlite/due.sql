@@ -3,6 +3,7 @@
 -- An instant compares as text, so what is so long ago is worked out once and not for every post.
 WITH clock AS MATERIALIZED (
     SELECT now,
+           strftime('%Y-%m-%dT%H:%M:%fZ', now, (?1->>'lease_seconds') || ' seconds') AS lease_until,
            strftime('%Y-%m-%dT%H:%M:%fZ', now, '-' || (?1->>'expiry_seconds') || ' seconds') AS expired,
            strftime('%Y-%m-%dT%H:%M:%fZ', now, '-5 minutes') AS on_time,
            strftime('%Y-%m-%dT%H:%M:%fZ', now, '-1 hour') AS recent,
@@ -74,17 +75,21 @@ turns AS (
     FROM standing s
 ),
 places AS (
-    SELECT t.*, row_number() OVER (ORDER BY priority DESC, class, turn, scheduled_at, id) AS place FROM turns t
+    SELECT t.id, t.action, t.held, t.account_id, t.owner, t.platform, t.account_left, t.account_rule,
+           t.owner_left, t.owner_rule, t.platform_left, t.platform_rule,
+           row_number() OVER (ORDER BY priority DESC, class, turn, scheduled_at, id) AS place FROM turns t
 ),
 -- Then each scope admits as many as it has left, in that order: the account, then the owner, then the platform.
 by_account AS (
-    SELECT p.*, CASE WHEN held IS NULL AND action = 'publish' AND account_left <
+    SELECT p.id, p.place, p.action, p.owner, p.platform, p.owner_left, p.owner_rule, p.platform_left, p.platform_rule,
+           CASE WHEN held IS NULL AND action = 'publish' AND account_left <
         row_number() OVER (PARTITION BY account_id, held IS NULL AND action = 'publish' ORDER BY place)
         THEN account_rule ELSE held END AS held_1
     FROM places p
 ),
 by_owner AS (
-    SELECT a.*, CASE WHEN held_1 IS NULL AND action = 'publish' AND owner_left <
+    SELECT a.id, a.place, a.action, a.platform, a.platform_left, a.platform_rule,
+           CASE WHEN held_1 IS NULL AND action = 'publish' AND owner_left <
         row_number() OVER (PARTITION BY owner, held_1 IS NULL AND action = 'publish' ORDER BY place)
         THEN owner_rule ELSE held_1 END AS held_2
     FROM by_account a
