@@ -2,4 +2,5 @@
 
 #![allow(dead_code, missing_docs, reason = "each test binary uses a part of it")]
 
+pub mod database;
 pub mod postgres;
