@@ -8,7 +8,7 @@ use publisher::store::{Claim, Request, instant};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::database::{World, ago, minutes_ago, now, request, request_at};
+use crate::support::database::{Backend, World, ago, minutes_ago, now, request, request_at};
 
 on_both_databases!(
     a_due_post_is_marked_as_this_runs,
@@ -524,4 +524,25 @@ async fn one_unreadable_post_holds_nobody_up(world: World) {
     for id in [odd, big] {
         assert_eq!(raw.status(id).await, "publishing");
     }
+}
+
+/// Text that SQLite keeps and PostgreSQL refuses: half an emoji as an escape, and bytes that are no UTF-8.
+#[tokio::test]
+async fn sqlite_hands_out_the_rest_beside_broken_text() {
+    let world = World::migrated(Backend::Sqlite).await;
+    let mut raw = world.raw().await;
+    let account = raw.account("ada", "slack").await;
+    let half = raw
+        .post_with(account, 4, json!({"media": r#"[{"alt": "\ud83e"}]"#}))
+        .await;
+    let broken = raw.post(account, 3).await;
+    raw.run(&format!(
+        "UPDATE posts SET body = CAST(x'61ff62' AS TEXT) WHERE id = {broken}"
+    ))
+    .await;
+    let sound = raw.post(account, 2).await;
+    let claim = world.store().await.claim(&request()).await.unwrap();
+    assert_eq!(ids(&claim), [broken, sound]);
+    assert_eq!(claim.posts[0].content.body, "a\u{fffd}b");
+    assert_eq!(raw.status(half).await, "publishing");
 }

@@ -242,7 +242,7 @@ async fn a_scope_with_nothing_left_leaves_its_places_to_others(world: World) {
     raw.limit("platform:slack", "day", 4).await;
     raw.published(full, TimeDelta::hours(1)).await;
     raw.posts(full, 50, 10).await;
-    raw.posts(free, 5, 10).await;
+    raw.posts(free, 20, 10).await;
     // Of the platform's four one is used up; the other three are not ada's to take.
     assert_eq!(taken(&world, &mut raw, &[full, free]).await, [0, 3]);
 }
@@ -260,7 +260,7 @@ async fn a_held_account_does_not_use_up_its_owners_limit(world: World) {
     raw.limit("owner:ada", "day", 3).await;
     raw.posts(disabled, 50, 5).await;
     raw.posts(partly, 40, 5).await;
-    raw.posts(free, 5, 5).await;
+    raw.posts(free, 20, 5).await;
     assert_eq!(
         taken(&world, &mut raw, &[disabled, partly, free]).await,
         [0, 1, 2]
@@ -307,7 +307,7 @@ async fn a_limit_and_a_claims_own_limit_work_together(world: World) {
     let free = raw.account("bob", "slack").await;
     raw.limit("owner:ada", "day", 2).await;
     raw.posts(limited, 50, 20).await;
-    raw.posts(free, 5, 20).await;
+    raw.posts(free, 20, 20).await;
     let request = Request {
         limit: 10,
         ..request()

@@ -151,8 +151,14 @@ async fn a_claim_on_a_newer_schema_claims_nothing(world: World) {
     let mut early = world.store().await;
     make_newer(&world).await;
     let before = raw.dump().await;
-    let message = configuration(early.claim(&request()).await);
-    assert!(message.contains("install a newer publisher"), "{message}");
+    match world.backend {
+        // An empty claim brings no row that could say so; the next open does.
+        Backend::Sqlite => assert!(early.claim(&request()).await.unwrap().posts.is_empty()),
+        Backend::Postgres => {
+            let message = configuration(early.claim(&request()).await);
+            assert!(message.contains("install a newer publisher"), "{message}");
+        }
+    }
     let late = match Store::open(&world.database).await {
         Ok(mut store) => store.claim(&request()).await.map(drop),
         Err(error) => Err(error),

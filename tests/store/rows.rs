@@ -216,11 +216,13 @@ async fn nonsense_in_an_account_is_refused(world: World) {
         json!({"status": "asleep"}),
         json!({"settings": []}),
         json!({"settings": "nonsense"}),
-        json!({"blocked_until": "tomorrow"}),
+        json!({"blocked_until": "some day"}),
         json!({"blocked_until": "2026-13-01T00:00:00.000Z"}),
         json!({"token_expires_at": "2026-02-30T00:00:00.000Z"}),
         json!({"token_expires_at": "abcd-ef-ghTij:kl:mn.opqZ"}),
-        json!({"token_expires_at": "20000-01-01T00:00:00.000Z"}),
+        json!({"token_expires_at": "20000-01-01 00:00:00Z"}),
+        json!({"token_expires_at": "0044-03-15 00:00:00Z BC"}),
+        json!({"token_expires_at": "infinity"}),
     ];
     let mut accepted = Vec::new();
     for case in cases {
@@ -379,7 +381,7 @@ async fn sqlite_brings_other_spellings_into_one_form() {
     }
 }
 
-/// A text column holds text: a blob or broken UTF-8 would fail the claim of everything.
+/// JSON holds no blob: one would fail the claim of everything.
 #[tokio::test]
 async fn sqlite_refuses_what_is_not_text() {
     let world = World::migrated(Backend::Sqlite).await;
