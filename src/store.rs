@@ -340,17 +340,18 @@ impl Store {
                 &json!({"claim": run, "rows": outcomes.settled, "accounts": outcomes.accounts}),
             ),
         ];
-        if let Some(record) = &outcomes.run {
-            calls.push(Call::new(&RUN, record));
-        }
         if !outcomes.accounts.is_empty() && !STANDING.dialect(&self.backend).is_empty() {
             calls.push(Call::new(
                 &STANDING,
-                &json!({"accounts": outcomes.accounts}),
+                &json!({"claim": run, "accounts": outcomes.accounts}),
             ));
         }
+        // The last, so that the others can tell whether it was there before.
+        if let Some(record) = &outcomes.run {
+            calls.push(Call::new(&RUN, record));
+        }
         let rows = self.transaction(Access::Writes, &calls).await?;
-        if outcomes.run.is_some() && rows[2].is_empty() {
+        if outcomes.run.is_some() && rows.last().is_some_and(Vec::is_empty) {
             return Ok(Committed::Before);
         }
         let ids = rows[0]
