@@ -212,15 +212,52 @@ pub struct Preview {
     pub posts: Vec<(ClaimedPost, Option<String>)>,
 }
 
+/// What a row says beside its post.
 #[derive(Deserialize)]
-struct DueRow {
+struct DueHead {
     now: DateTime<Utc>,
     schema: Option<i64>,
-    post: Option<ClaimedPost>,
     #[serde(default)]
     held_by: Option<String>,
     #[serde(default)]
     places: Option<std::collections::HashMap<PostId, (i64, Action)>>,
+}
+
+/// A row's post.
+#[derive(Deserialize)]
+struct DuePost<T> {
+    post: Option<T>,
+}
+
+#[derive(Deserialize)]
+struct PostNumber {
+    id: PostId,
+}
+
+struct DueRow {
+    head: DueHead,
+    post: Option<ClaimedPost>,
+}
+
+impl DueRow {
+    /// Reads the two apart: a post that an application wrote so that it can't be read (JSON of any depth, numbers of
+    /// any size) must not hold up the others.
+    fn read(row: &str) -> Result<Self, StoreError> {
+        let head = parse(row)?;
+        let post = match serde_json::from_str(row) {
+            Ok(DuePost { post }) => post,
+            Err(why) => {
+                let DuePost::<PostNumber> { post } = parse(row)?;
+                tracing::error!(
+                    post.id = post.map(|post| post.id),
+                    %why,
+                    "a post can't be read and was passed over; correct its media, options or checkpoint"
+                );
+                None
+            }
+        };
+        Ok(Self { head, post })
+    }
 }
 
 /// What a commit writes; see `commit.rs`.
@@ -284,10 +321,10 @@ impl Store {
     /// Claims what is due: one statement, which also checks the schema.
     pub async fn claim(&mut self, request: &Request) -> Result<Claim, StoreError> {
         let rows = self.due(&CLAIM, Access::Writes, request).await?;
-        let now = rows.first().map(|row| row.now);
+        let now = rows.first().map(|row| row.head.now);
         let places = rows
             .iter()
-            .find_map(|row| row.places.clone())
+            .find_map(|row| row.head.places.clone())
             .unwrap_or_default();
         let mut posts: Vec<ClaimedPost> = rows.into_iter().filter_map(|row| row.post).collect();
         for post in &mut posts {
@@ -303,10 +340,10 @@ impl Store {
     /// What a claim would find, without claiming it: reads only.
     pub async fn preview(&mut self, request: &Request) -> Result<Preview, StoreError> {
         let rows = self.due(&PREVIEW, Access::Reads, request).await?;
-        let now = rows.first().map(|row| row.now);
+        let now = rows.first().map(|row| row.head.now);
         let posts = rows
             .into_iter()
-            .filter_map(|row| Some((row.post?, row.held_by)))
+            .filter_map(|row| Some((row.post?, row.head.held_by)))
             .collect();
         Ok(Preview { now, posts })
     }
@@ -317,9 +354,15 @@ impl Store {
         access: Access,
         request: &Request,
     ) -> Result<Vec<DueRow>, StoreError> {
-        let rows: Vec<DueRow> = self.query(sql, access, &request.argument()).await?;
+        let calls = [Call::new(sql, &request.argument())];
+        let rows = self.transaction(access, &calls).await?;
+        let rows: Vec<DueRow> = rows
+            .iter()
+            .flatten()
+            .map(|row| DueRow::read(row))
+            .collect::<Result<_, _>>()?;
         if let Some(row) = rows.first() {
-            migrate::compare(row.schema.unwrap_or_default(), "the database")?;
+            migrate::compare(row.head.schema.unwrap_or_default(), "the database")?;
         }
         Ok(rows)
     }
