@@ -12,7 +12,7 @@ FROM (SELECT account_id, total(needs_login) > 0 AS needs_login, max(blocked_unti
             FROM json_each(?1, '$.accounts') AS r
             WHERE r.value->>'id' IS NOT NULL
             UNION ALL
-            SELECT id, needs_login, blocked_until, reason
+            SELECT accounts.id, p.needs_login, p.blocked_until, p.reason
             FROM (SELECT r.value->>'platform' AS platform, total(r.value->>'needs_login') AS needs_login,
                          max(r.value->>'blocked_until') AS blocked_until, r.value->>'reason' AS reason
                   FROM json_each(?1, '$.accounts') AS r
