@@ -18,11 +18,11 @@ CREATE TABLE accounts (
     -- The sealed token (see `publisher accounts add`); null until one is stored.
     credentials      TEXT,
     -- When the access token ends; null if never or unknown.
-    token_expires_at TEXT CHECK (token_expires_at IS strftime('%Y-%m-%dT%H:%M:%fZ', token_expires_at)),
+    token_expires_at TEXT CHECK (token_expires_at IS strftime('%Y-%m-%dT%H:%M:%fZ', token_expires_at, '+0 days')),
     -- active | needs_login (a person must connect it again) | disabled. Posts of accounts that are not active wait.
     status           TEXT NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'needs_login', 'disabled')),
     -- No post of this account is claimed before this instant (a rate limit).
-    blocked_until    TEXT CHECK (blocked_until IS strftime('%Y-%m-%dT%H:%M:%fZ', blocked_until)),
+    blocked_until    TEXT CHECK (blocked_until IS strftime('%Y-%m-%dT%H:%M:%fZ', blocked_until, '+0 days')),
     -- Why it is blocked, in words.
     blocked_reason   TEXT,
     -- JSON object of per-account settings, typed per platform.
@@ -48,18 +48,21 @@ CREATE TABLE posts (
     -- JSON object, typed per platform: title, privacy, tags, first_comment …
     options          TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(options) AND json_type(options) = 'object'),
     -- When it was to go out. Lateness and expiry count from here.
-    -- (SQLite itself would take February 30 for March 2: a date must be its own calendar date.)
+    -- (SQLite itself takes February 30 and hour 24: a date must be its own calendar date, and a day has 24 hours.)
     scheduled_at     TEXT NOT NULL CHECK (scheduled_at GLOB '[2-9]???-??-??*' AND julianday(scheduled_at) IS NOT NULL
+                                          AND substr(scheduled_at, 12, 2) < '24'
                                           AND date(substr(scheduled_at, 1, 10)) IS substr(scheduled_at, 1, 10)),
     -- The wall-clock time that the person asked for, and its IANA zone. SQLite knows no zones: set scheduled_at too.
     local_time       TEXT,
     timezone         TEXT,
     -- When it is next looked at; starts as scheduled_at and moves forward on a retry. Filled in by a trigger.
     due_at           TEXT CHECK (due_at IS NULL OR due_at GLOB '[2-9]???-??-??*' AND julianday(due_at) IS NOT NULL
+                                 AND substr(due_at, 12, 2) < '24'
                                  AND date(substr(due_at, 1, 10)) IS substr(due_at, 1, 10)),
     -- After this it is never sent; null: the default window (24 hours after scheduled_at).
     expires_at       TEXT CHECK (expires_at IS NULL OR expires_at GLOB '[2-9]???-??-??*'
                                  AND coalesce(julianday(expires_at) > julianday(scheduled_at), 0)
+                                 AND substr(expires_at, 12, 2) < '24'
                                  AND date(substr(expires_at, 1, 10)) IS substr(expires_at, 1, 10)),
     -- Higher goes first; 0 is normal.
     priority         INTEGER NOT NULL DEFAULT 0 CHECK (priority BETWEEN -2147483648 AND 2147483647),
