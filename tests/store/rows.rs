@@ -335,7 +335,6 @@ async fn sqlite_brings_other_spellings_into_one_form() {
         ("2026-03-01T10:00:00+01:00", "2026-03-01T09:00:00.000Z"),
         ("2026-02-28T23:30:00-09:30", "2026-03-01T09:00:00.000Z"),
         ("2026-03-01", "2026-03-01T00:00:00.000Z"),
-        ("2026-02-28T24:00:00.000Z", "2026-03-01T00:00:00.000Z"),
         ("2028-02-29T09:00:00.000Z", "2028-02-29T09:00:00.000Z"),
         ("9999-12-30T09:00:00Z", "9999-12-30T09:00:00.000Z"),
     ];
@@ -378,6 +377,29 @@ async fn sqlite_brings_other_spellings_into_one_form() {
             [format!("{form} {form}")],
             "expiry and due_at updated to {spelling}"
         );
+    }
+}
+
+/// Where PostgreSQL takes the next day's midnight.
+#[tokio::test]
+async fn sqlite_refuses_the_hour_24() {
+    let world = World::migrated(Backend::Sqlite).await;
+    let mut raw = world.raw().await;
+    let account = raw.account("ada", "slack").await;
+    for spelling in ["2027-02-28T24:00:00.000Z", "2027-02-28 24:00"] {
+        for column in ["scheduled_at", "due_at", "expires_at"] {
+            let mut row =
+                json!({"account_id": account, "body": "b", "scheduled_at": minutes_ago(1)});
+            row[column] = json!(spelling);
+            let inserted = raw.try_insert("posts", &row).await;
+            assert!(inserted.is_err(), "{column} {spelling}");
+        }
+        for column in ["token_expires_at", "blocked_until"] {
+            let mut row = json!({"owner": "ada", "platform": "slack", "external_id": "C1"});
+            row[column] = json!(spelling);
+            let inserted = raw.try_insert("accounts", &row).await;
+            assert!(inserted.is_err(), "{column} {spelling}");
+        }
     }
 }
 
