@@ -8,9 +8,9 @@ use crate::schedule::Clock;
 use crate::store::{Request, Store};
 
 /// Two machines' clocks may differ by this much before a lease means different things to them.
-const CLOCK_SKEW: Duration = Duration::from_secs(120);
+const CLOCK_SKEW: Duration = Duration::from_mins(2);
 /// From this difference on the operator hears of it.
-const NOTABLE_SKEW: Duration = Duration::from_secs(60);
+const NOTABLE_SKEW: Duration = Duration::from_mins(1);
 
 /// What this run holds.
 #[derive(Debug)]

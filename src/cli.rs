@@ -7,15 +7,19 @@ use secrecy::SecretString;
 
 use crate::config::{Config, File};
 use crate::exit::{Exit, Failed};
-use crate::store::{Database, Store, migrate};
+use crate::store::Database;
 
 pub mod accounts;
+pub mod database;
 pub mod demo;
 pub mod migration;
+mod output;
 pub mod posts;
 pub mod preview;
 pub mod run;
 pub mod sandbox;
+
+pub use output::complain;
 
 /// Publishes the due social-media posts in a database. An external cron starts it every minute.
 #[derive(Debug, Parser)]
@@ -30,13 +34,15 @@ pub struct Cli {
 const AFTER_HELP: &str = "\
 Start with `publisher demo`: the whole job on a throw-away database, against a built-in sandbox.
 
-Exit codes: 0 nothing to do or all recorded; 1 a person is needed; 2 wrong usage; 70 a bug;
+Exit codes: 0 nothing due, or all is recorded; 1 a person is needed; 2 wrong usage; 70 a bug; \
 74 sent but not recorded; 75 the database is away; 78 configuration; 130, 143 stopped by a signal.
 
-ENCRYPTION_KEY (32 bytes as 64 hex digits or base64) opens the accounts' tokens. With SQLite a key
-file is made in the state directory where it is not set.";
+ENCRYPTION_KEY (32 bytes, as 64 hex digits or base64) opens the accounts' tokens. Where it is not set, SQLite has a \
+key file in the state directory, made on first use.";
 
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Everywhere")]
+#[expect(clippy::doc_markdown, reason = "the text of --help")]
 struct Global {
     /// Where the database is: postgres://USER:PASSWORD@HOST/DATABASE or sqlite:PATH
     /// [default: sqlite, in $XDG_DATA_HOME/publisher or ~/.local/share/publisher, made on first use].
@@ -233,56 +239,4 @@ fn default_database(environment: &Environment) -> Result<PathBuf, Failed> {
     directory.map(|directory| directory.join("publisher.db")).ok_or_else(|| {
         Failed::configuration("there is no database: set DATABASE_URL (HOME is not set, so there is no default place)")
     })
-}
-
-/// Opens the database with the right schema. The default place is made and migrated on first use; nothing else is.
-pub async fn open(config: &Config) -> Result<Store, Failed> {
-    if config.database_is_default
-        && let Database::Sqlite(path) = &config.database
-        && !path.exists()
-    {
-        migrate_at(&config.database).await?;
-    }
-    let store = Store::open(&config.database).await?;
-    Ok(store)
-}
-
-/// Applies what is missing; for an SQLite file also makes its directory.
-pub(crate) async fn migrate_at(database: &Database) -> Result<Vec<&'static str>, Failed> {
-    if let Database::Sqlite(path) = database
-        && let Some(parent) = path.parent()
-    {
-        std::fs::create_dir_all(parent).map_err(|e| {
-            Failed::new(
-                Exit::Unavailable,
-                format!("{} can't be made: {e}", parent.display()),
-            )
-        })?;
-    }
-    Ok(migrate::run(database).await?)
-}
-
-/// Writes to standard output. Somebody who stopped reading (a closed pipe) is no error.
-pub(crate) fn say(text: &str) -> Result<(), Failed> {
-    use std::io::Write;
-
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
-}
-
-/// Tells a person on standard error.
-pub fn complain(text: &str) {
-    error_line(&format!("publisher: {text}"));
-}
-
-/// Writes a line to standard error, where a failure to write can't be told to anybody.
-pub(crate) fn error_line(text: &str) {
-    use std::io::Write;
-
-    std::io::stderr()
-        .lock()
-        .write_all(format!("{text}\n").as_bytes())
-        .ok();
 }

@@ -12,7 +12,7 @@ use crate::post::PostId;
 use crate::store::{Committed, Outcomes, Store, StoreError, instant};
 
 /// How long a database that went away is waited for before the outcomes count as unrecorded.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 

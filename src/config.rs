@@ -13,6 +13,9 @@ use crate::exit::Failed;
 use crate::platform;
 use crate::store::Database;
 
+/// How late a post may be published, unless it or a person says otherwise.
+pub const DEFAULT_EXPIRY: Duration = Duration::from_hours(24);
+
 /// Everything a command may need, checked.
 #[derive(Debug)]
 pub struct Config {

@@ -6,6 +6,7 @@ use std::error::Error as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder, StatusCode, redirect};
 use secrecy::ExposeSecret;
@@ -45,8 +46,8 @@ pub struct Timeouts {
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
-            request: Duration::from_secs(60),
-            upload: Duration::from_secs(600),
+            request: Duration::from_mins(1),
+            upload: Duration::from_mins(10),
         }
     }
 }
@@ -55,16 +56,21 @@ impl Default for Timeouts {
 #[derive(Debug, Default)]
 pub struct Http {
     client: OnceCell<Client>,
+    media_client: OnceCell<Client>,
     /// How long requests may take.
     pub timeouts: Timeouts,
+    /// Whether media may be fetched from private addresses too: for tests and the sandbox.
+    pub allow_private_media: bool,
 }
 
 impl Http {
-    /// A client with these timeouts.
-    pub fn new(timeouts: Timeouts) -> Self {
+    /// A client with these timeouts, and media from private addresses or not.
+    pub fn new(timeouts: Timeouts, allow_private_media: bool) -> Self {
         Self {
             client: OnceCell::new(),
+            media_client: OnceCell::new(),
             timeouts,
+            allow_private_media,
         }
     }
 
@@ -75,11 +81,17 @@ impl Http {
                 .expect("a client with bundled roots and fixed settings can be built")
         })
     }
+
+    /// The client that fetches media: a separate one, because their addresses come from whoever wrote the post.
+    pub(crate) fn media_client(&self) -> &Client {
+        self.media_client
+            .get_or_init(|| crate::media::client(self.allow_private_media))
+    }
 }
 
 /// The settings that every client of ours shares: bundled roots (a bare container has none), no redirects, no retries.
 pub fn client_builder() -> reqwest::ClientBuilder {
-    let roots = rustls::RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    let roots: rustls::RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
     let tls = rustls::ClientConfig::builder_with_provider(Arc::new(
         rustls::crypto::ring::default_provider(),
     ))
@@ -107,6 +119,8 @@ pub struct Session<'a> {
     pub base: &'a str,
     /// The API version from the configuration, where it gives one.
     pub version: Option<&'a str>,
+    /// The time by the wall clock, for waits that end at one (midnight somewhere).
+    pub now: DateTime<Utc>,
     /// No publishing request is sent after this instant.
     pub lease_ends: Instant,
     /// What is known of the post should this step not come to its end.
@@ -127,6 +141,14 @@ impl Session<'_> {
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.anonymous(method, &format!("{}{path}", self.base))
             .bearer_auth(self.credentials.access_token.expose_secret())
+    }
+
+    /// A request with the token to a URL that the platform named; none if that is not on its own origin.
+    pub fn request_to(&self, method: Method, url: &str) -> Option<RequestBuilder> {
+        self.is_own_origin(url).then(|| {
+            self.anonymous(method, url)
+                .bearer_auth(self.credentials.access_token.expose_secret())
+        })
     }
 
     /// A request to any URL without a token.
@@ -188,7 +210,7 @@ impl Session<'_> {
         loop {
             match response.chunk().await {
                 Ok(Some(chunk)) if body.len() + chunk.len() <= REPLY_LIMIT => {
-                    body.extend_from_slice(&chunk)
+                    body.extend_from_slice(&chunk);
                 }
                 Ok(None) => break,
                 // A refusal is a refusal even when the rest of it can't be read.
@@ -260,6 +282,27 @@ pub fn one_line(text: &str, limit: usize) -> String {
     line
 }
 
+/// The same, at most so many characters with the mark that it was cut.
+pub fn shortened(text: &str, limit: usize) -> String {
+    let whole = one_line(text, limit);
+    if whole.chars().count() > limit {
+        return one_line(text, limit - 1);
+    }
+    whole
+}
+
+/// An address that anyone can open in a browser, or why it isn't one.
+pub fn web_address(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("the address is not a URL: {error}"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(format!(
+            "addresses start with http:// or https://, not {}:",
+            url.scheme()
+        ));
+    }
+    Ok(url)
+}
+
 /// What an error status means where the platform's own error body says nothing.
 ///
 /// Only an explicit refusal proves that a publishing request did nothing: a 4xx, or a 503 that says when to come back.
@@ -278,7 +321,7 @@ pub fn by_status(reply: &Reply, effect: Effect) -> Failure {
             reason: reason("refused"),
         },
         429 => Failure::RateLimited {
-            after: reply.retry_after().unwrap_or(Duration::from_secs(60)),
+            after: reply.retry_after().unwrap_or(Duration::from_mins(1)),
             scope: Scope::Account,
             reason: reason("rate_limited"),
         },
@@ -315,7 +358,7 @@ pub fn in_doubt(effect: Effect, reason: Reason) -> Failure {
 }
 
 /// What a transport error means. Its text never shows the URL, which may carry a secret.
-fn transport(error: reqwest::Error, effect: Effect) -> Failure {
+pub(crate) fn transport(error: reqwest::Error, effect: Effect) -> Failure {
     let error = error.without_url();
     let mut message = error.to_string();
     let mut source = error.source();
@@ -336,4 +379,45 @@ fn transport(error: reqwest::Error, effect: Effect) -> Failure {
         "connection"
     };
     in_doubt(effect, Reason::new(class, message))
+}
+
+/// What the tests of the platforms share: replies made by hand, and failures short enough for a table.
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::{HeaderMap, Reply, StatusCode};
+    use crate::outcome::Failure;
+
+    pub(crate) fn reply(status: u16, body: &str) -> Reply {
+        Reply {
+            status: StatusCode::from_u16(status).unwrap(),
+            headers: HeaderMap::new(),
+            body: body.as_bytes().to_vec(),
+        }
+    }
+
+    impl Reply {
+        pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
+            self.headers.insert(name, value.parse().unwrap());
+            self
+        }
+    }
+
+    /// `rejected [duplicate] 506`: the decision, the class where it differs, the platform's code.
+    pub(crate) fn verdict(failure: &Failure) -> String {
+        let decision = match failure {
+            Failure::Retry { after: None, .. } => "retry".to_owned(),
+            Failure::Retry {
+                after: Some(after), ..
+            } => format!("retry in {after:?}"),
+            Failure::RateLimited { after, scope, .. } => {
+                format!("rate_limited for {after:?}, {scope:?}")
+            }
+            Failure::NeedsLogin { .. } => "needs_login".to_owned(),
+            Failure::Rejected { .. } => "rejected".to_owned(),
+            Failure::Unconfirmed { .. } => "unconfirmed".to_owned(),
+        };
+        let reason = failure.reason();
+        let code = reason.code.as_deref().unwrap_or("-");
+        format!("{decision} [{}] {code}", reason.class)
+    }
 }

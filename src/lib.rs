@@ -1,7 +1,78 @@
 //! # publisher
 //!
-//! One invocation claims the due posts, publishes them and records what happened; an external cron
-//! starts it every minute.
+//! An external cron starts this program every minute. One invocation claims the due social-media posts from a
+//! database in one query, drops those past their expiry, publishes the rest (all platforms at once, with a cap for
+//! each), records what happened in two bulk UPDATEs, and exits with a code that the cron host keeps.
+//!
+//! ```text
+//!            ┌─────────── run.rs ────────────────────────────────────────────────────────────────┐
+//!  cron ───▶ │  claim.rs ─────▶ publish.rs ──────────────────────▶ commit.rs ─────▶ exit.rs      │ ───▶ exit code
+//!            │  one query       lane facebook  ≤ 8 in flight        one transaction:   0, 1, 7x  │
+//!            │                  lane instagram ≤ 5                  two UPDATEs,                 │
+//!            │                  lane linkedin  ≤ 4  …               the run's row                │
+//!            └──────┬──────────────────┬──────────────────────────────────┬──────────────────────┘
+//!                   ▼                  ▼                                  ▼
+//!               store.rs          platform.rs, http.rs                 store.rs
+//!           SQLite | PostgreSQL   one file per platform
+//! ```
+//!
+//! The database is the queue. Nothing is kept in memory between runs, and there is no daemon, broker or lock server.
+//!
+//! ## Where to find what
+//!
+//! | the work, in its order | |
+//! |---|---|
+//! | [`cli`] | flags and environment, one file per command |
+//! | [`config`] | the settings that come of them, and `publisher.toml` |
+//! | [`run`] | one invocation, on one screen |
+//! | [`claim`] | what is due: one query (`store/*/due.sql`, `claim.sql`) |
+//! | [`publish`] | the lanes: caps, paces, one post in flight per account, the breaker |
+//! | [`commit`] | the outcomes: two bulk UPDATEs and the run's row |
+//! | [`exit`], [`stop`], [`summary`] | how it ends, also early, and what it says of itself |
+//!
+//! | the nouns | |
+//! |---|---|
+//! | [`post`], [`account`] | what is published, and where |
+//! | [`outcome`] | what became of it; an error is a decision here |
+//! | [`schedule`] | time, zones, lateness, back-off |
+//! | [`secret`] | sealed credentials |
+//!
+//! | the outside | |
+//! |---|---|
+//! | [`store`] | both databases behind one set of statements |
+//! | [`platform`] | the trait, the registry, one file per platform |
+//! | [`http`], [`media`] | requests with a declared effect; files that are streamed |
+//! | [`import`] | posts from CSV, JSON and JSON Lines |
+//! | [`sandbox`] | a local twin of the platforms, for people, tests and CI |
+//!
+//! ## Life of a post
+//!
+//! ```text
+//!              claim                    accepted
+//!  pending ───────────▶ publishing ──────────────────▶ published
+//!    ▲ ▲                 │  │  │  rejected, or out of tries
+//!    │ │  tried later    │  │  └─────────────────────▶ failed
+//!    │ └─ or not started ┘  │  sent, but no answer
+//!    │                      └────────────────────────▶ unconfirmed   (a person looks)
+//!    └── older than its expiry ▶ expired             a person: pending ▶ canceled
+//! ```
+//!
+//! ## Invariants
+//!
+//! - No stage but [`publish`] uses the network, and none but [`claim`] and [`commit`] the database.
+//! - Only a claim makes a [`post::ClaimedPost`], and a platform accepts nothing else.
+//! - [`publish::all`] cannot fail, so the commit always runs. A panic, a hang, a 50 MB reply stay with their post.
+//! - A request declares its [`http::Effect`] before it is sent. What publishes is sent again only if it surely was not
+//!   accepted; else the post is `unconfirmed`, and nothing sends it again by itself.
+//! - Every write after the claim carries the claim, and its row count is compared: another run's outcome is never
+//!   overwritten, and a lost claim is always reported.
+//! - No post is sent after its lease ended, by the monotonic clock. A row whose lease ended belongs to a run that died:
+//!   it is taken over to find out what became of it, not to be sent.
+//! - The number of statements does not grow with the posts: the claim, two UPDATEs, one INSERT. (On SQLite one more
+//!   UPDATE where an account must be blocked.)
+//! - A slot of a lane is never held while merely waiting: for the account, for media, for a back-off.
+//! - Time, environment and exit are arguments: `clippy.toml` refuses them anywhere but at the rim.
+//! - Secrets are sealed at rest, never in a log line, an error or a URL.
 
 pub mod cli;
 pub mod config;
@@ -27,6 +98,8 @@ pub mod media;
 pub mod platform;
 
 pub mod store;
+
+pub mod import;
 
 pub mod progress;
 

@@ -6,7 +6,12 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::http::one_line;
 use crate::post::ClaimedPost;
+
+/// Messages are one line of at most so many characters, without control characters: much of their text comes from
+/// platforms, and it goes to terminals, logs and the database.
+const MESSAGE_LIMIT: usize = 1000;
 
 /// What went wrong: a class to count by, the platform's code, and words for a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -25,7 +30,7 @@ impl Reason {
         Self {
             class,
             code: None,
-            message: message.into(),
+            message: one_line(&message.into(), MESSAGE_LIMIT),
         }
     }
 

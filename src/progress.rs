@@ -25,8 +25,9 @@ impl Progress {
 
     /// A bar for each platform that has something due.
     pub fn bars(posts: &[ClaimedPost]) -> Self {
-        let style = ProgressStyle::with_template("{prefix:>10} {bar:32} {pos:>5}/{len:<5} {msg}")
-            .expect("the template is fixed and valid");
+        let style =
+            ProgressStyle::with_template("{prefix:>10} {bar:32} {pos:>5}/{len:<5} {wide_msg}")
+                .expect("the template is fixed and valid");
         let all = MultiProgress::new();
         let count = |name: &str| {
             posts
@@ -59,11 +60,7 @@ impl Progress {
     pub fn settled(&self, platform: &str, outcome: &Outcome) {
         if let Some(bar) = self.bars.get(platform) {
             if let Some(reason) = outcome.reason() {
-                bar.set_message(format!(
-                    "{}: {}",
-                    outcome.name(),
-                    crate::http::one_line(&reason.message, 60)
-                ));
+                bar.set_message(format!("{}: {}", outcome.name(), reason.message));
             }
             bar.inc(1);
         }
@@ -80,7 +77,7 @@ impl Progress {
 /// The table that follows the bars, with a line below that says it all.
 pub fn table(summary: &Summary) -> String {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::NOTHING);
     table.set_header([
         "platform",
         "published",

@@ -138,6 +138,7 @@ pub async fn all(
                 if let Some(why) = locked {
                     results.locked.insert(settled.post.account.label(), why);
                 }
+                progress.settled(&settled.post.account.platform, &settled.outcome);
                 results.settled.push(*settled);
             }
         }
@@ -151,9 +152,7 @@ pub async fn all(
         () = stop.watch(claimed + settings.time_budget) => {}
     }
     results.panicked = context.panicked.get();
-    results
-        .settled
-        .extend(jobs.into_iter().map(|job| job.settle()));
+    results.settled.extend(jobs.into_iter().map(Job::settle));
     results
 }
 
@@ -302,8 +301,8 @@ impl Job {
         }
     }
 
-    /// Text without this account's secrets.
-    fn redact(&self, reason: &mut Reason) {
+    /// Text without this account's secrets: a platform may quote them back.
+    fn redact(&self, text: &mut String) {
         let secrets = [
             Some(&self.credentials.access_token),
             self.credentials.refresh_token.as_ref(),
@@ -312,13 +311,10 @@ impl Job {
             .into_iter()
             .flatten()
             .map(ExposeSecret::expose_secret)
-            .filter(|s| !s.is_empty())
         {
-            reason.message = reason.message.replace(secret, "[redacted]");
-            reason.code = reason
-                .code
-                .take()
-                .map(|code| code.replace(secret, "[redacted]"));
+            if !secret.is_empty() && text.contains(secret) {
+                *text = text.replace(secret, "[redacted]");
+            }
         }
     }
 }
@@ -399,6 +395,7 @@ async fn step(job: &Job, context: &Context<'_>) -> Result<Step, Failure> {
             .and_then(|s| s.api_version.as_deref()),
         lease_ends: context.claimed + context.settings.lease,
         trail: &job.trail,
+        now: context.clock.now(),
     };
     let result = AssertUnwindSafe(job.platform.step(&session, checkpoint.as_ref()))
         .catch_unwind()
@@ -443,6 +440,8 @@ fn decide(
     };
     let failure = match result {
         Ok(Step::Wait { checkpoint, after }) => {
+            // A step that can wait has nothing in doubt.
+            job.trail.sent.set(false);
             *job.checkpoint.borrow_mut() = Some(checkpoint);
             if let Some(at) = in_time(after) {
                 return Next::Again(at);
@@ -456,7 +455,10 @@ fn decide(
             );
             return Next::Done;
         }
-        Ok(Step::Done(post)) => {
+        Ok(Step::Done(mut post)) => {
+            post.warnings
+                .iter_mut()
+                .for_each(|warning| job.redact(warning));
             *job.checkpoint.borrow_mut() = None;
             breaker.success(job.post.account.id);
             conclude(job, Outcome::Published { post, at: now }, context);
@@ -502,7 +504,8 @@ fn decide(
         retry_delay(job.post.attempts, jitter()),
     );
     if let Some(reason) = outcome.reason_mut() {
-        job.redact(reason);
+        job.redact(&mut reason.message);
+        reason.code.iter_mut().for_each(|code| job.redact(code));
     }
     conclude(job, outcome, context);
     next

@@ -54,6 +54,7 @@ pub async fn run(
     progress: impl FnOnce(&[ClaimedPost]) -> Progress,
 ) -> Result<Option<Done>, Failed> {
     let run = options.request.run;
+    let statements = store.statements();
     let claimed = claim::due(store, &options.request).await?;
     if claimed.posts.is_empty() {
         return Ok(None);
@@ -81,7 +82,7 @@ pub async fn run(
     let exit = after_commit(exit, &report, &results);
 
     let mut summary = summary.exiting(exit);
-    summary.database_statements = store.statements();
+    summary.database_statements = store.statements() - statements;
     Ok(Some(Done {
         summary,
         settled: results.settled,

@@ -92,7 +92,7 @@ const RETRY_LONGEST: Duration = Duration::from_hours(1);
 /// a minute and that. So posts that failed together do not come back together.
 pub fn retry_delay(attempt: u32, jitter: f64) -> Duration {
     let doubled = RETRY_FIRST.saturating_mul(2_u32.saturating_pow(attempt));
-    let spread = doubled.min(RETRY_LONGEST) - RETRY_FIRST;
+    let spread = doubled.min(RETRY_LONGEST).saturating_sub(RETRY_FIRST);
     RETRY_FIRST + spread.mul_f64(jitter.clamp(0.0, 1.0))
 }
 

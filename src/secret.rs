@@ -113,9 +113,8 @@ pub fn key(config: &Config) -> Result<Key, Failed> {
 
 /// The key to open with, if there is one. Makes no file.
 pub fn existing_key(config: &Config) -> Result<Option<Key>, Failed> {
-    let path = config.key_file();
-    let no_file = matches!(config.database, Database::Sqlite(_)) && !path.exists();
-    if config.encryption_key.is_none() && no_file {
+    let has_file = matches!(config.database, Database::Sqlite(_)) && config.key_file().exists();
+    if config.encryption_key.is_none() && !has_file {
         return Ok(None);
     }
     key(config).map(Some)
@@ -244,7 +243,7 @@ fn plaintext(credentials: &Credentials) -> Vec<u8> {
         refresh_token: credentials
             .refresh_token
             .as_ref()
-            .map(|token| token.expose_secret()),
+            .map(ExposeSecret::expose_secret),
     };
     serde_json::to_vec(&plain).expect("two strings are always JSON")
 }

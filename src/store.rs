@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use thiserror::Error;
 use uuid::Uuid;
@@ -129,6 +129,7 @@ static ACCOUNTS_ADD: Sql = sql!("accounts_add", "accounts_add");
 static ACCOUNTS_LIST: Sql = sql!("accounts_list", "accounts_list");
 static LIMITS_SET: Sql = sql!("limits_set", "limits_set");
 static POSTS_ADD: Sql = sql!("posts_add", "posts_add");
+static POSTS_CHANGE: Sql = sql!("posts_change", "posts_change");
 static POSTS_LIST: Sql = sql!("posts_list", "posts_list");
 
 /// A statement and its parameter.
@@ -404,7 +405,7 @@ impl Store {
         Ok(Committed::Now(ids.collect()))
     }
 
-    /// Adds an account, or gives an existing one new credentials; returns it as [`Store::accounts`] shows it.
+    /// Adds an account, or gives an existing one new credentials; returns `{id, status}`.
     pub async fn add_account(
         &mut self,
         account: &crate::account::NewAccount,
@@ -437,7 +438,7 @@ impl Store {
 
     /// Adds posts, all or none: a list of rows with the columns of `posts` that a person sets. Returns the new ids;
     /// a row whose `external_ref` is there already is skipped.
-    pub async fn add_posts(&mut self, rows: &[Value]) -> Result<Vec<PostId>, StoreError> {
+    pub async fn add_posts(&mut self, rows: &[impl Serialize]) -> Result<Vec<PostId>, StoreError> {
         // A statement per 5,000 rows keeps the JSON that the database takes apart at some megabytes.
         let calls: Vec<Call> = rows
             .chunks(5_000)
@@ -445,6 +446,12 @@ impl Store {
             .collect();
         let added = self.transaction(Access::Writes, &calls).await?;
         added.into_iter().flatten().map(|id| parse(&id)).collect()
+    }
+
+    /// Changes the status of posts as a person decides: an object with `ids`, `from` (statuses), `to`, `permalink` and
+    /// a `message` for the history. Returns those that were changed.
+    pub async fn change_posts(&mut self, change: &Value) -> Result<Vec<PostId>, StoreError> {
+        self.query(&POSTS_CHANGE, Access::Writes, change).await
     }
 
     /// Posts that match, newest first: every column of `posts` as JSON, and `account`, `platform`, `owner`.

@@ -11,12 +11,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::say;
+use super::output::say;
 use crate::account::{Credentials, NewAccount};
 use crate::claim;
-use crate::config::Span;
+use crate::config::{DEFAULT_EXPIRY, Span};
 use crate::exit::{Exit, Failed};
 use crate::http::{Http, Timeouts};
+use crate::outcome::Outcome;
 use crate::progress::{self, Progress};
 use crate::publish::{Pace, Settings};
 use crate::run::{self, Done, Options};
@@ -113,10 +114,11 @@ async fn in_directory(directory: &Path, latency: Duration, keep: bool) -> Result
         .map(|account| account.owner.as_str())
         .collect();
     say(&format!(
-        "{} posts are due for {} accounts of {} owners; the sandbox at {url} stands in for the platforms.\n\n",
+        "{} posts are due for {} accounts of {} owners; the sandbox at {} stands in for the platforms.\n\n",
         seed.posts.len(),
         seed.accounts.len(),
         owners.len(),
+        url.as_str().trim_end_matches('/'),
     ))?;
     let bars = std::io::stderr().is_terminal();
     let bars = |posts: &[_]| {
@@ -126,7 +128,7 @@ async fn in_directory(directory: &Path, latency: Duration, keep: bool) -> Result
             Progress::hidden()
         }
     };
-    let time_budget = Duration::from_secs(60);
+    let time_budget = Duration::from_mins(1);
     let timeouts = Timeouts::default();
     let lease = claim::lease(time_budget, timeouts.upload);
     let options = Options {
@@ -134,7 +136,7 @@ async fn in_directory(directory: &Path, latency: Duration, keep: bool) -> Result
             run: Uuid::new_v4(),
             now: None,
             limit: 10_000,
-            expiry: Duration::from_secs(24 * 3600),
+            expiry: DEFAULT_EXPIRY,
             lease,
             platforms: Vec::new(),
             owners: Vec::new(),
@@ -151,7 +153,14 @@ async fn in_directory(directory: &Path, latency: Duration, keep: bool) -> Result
         fail_on: vec![FailOn::None],
         host: "demo".to_owned(),
     };
-    let done = run::run(&mut store, &options, &Http::new(timeouts), &stop, bars).await?;
+    let done = run::run(
+        &mut store,
+        &options,
+        &Http::new(timeouts, true),
+        &stop,
+        bars,
+    )
+    .await?;
     store.close().await;
     ended.send(()).ok();
     serving
@@ -229,44 +238,62 @@ async fn plant(store: &mut Store, seed: &Seed, key: &Key, directory: &Path) -> R
 /// Says what happened, and what to try next.
 fn tell(done: &Done, seed: &Seed, kept: Option<&Path>) -> Result<Exit, Failed> {
     let summary = &done.summary;
-    let mut text = progress::table(summary);
-    let held = seed.posts.len() - summary.due;
-    text.push_str("\nWhat you saw:\n");
-    let mut point = |point: String| text.push_str(&format!("  - {point}\n"));
-    point(format!(
-        "one query claimed {} posts; {held} stayed pending, over its owner's limit of the day",
-        summary.due
-    ));
-    point(format!(
-        "{} were older than 24 hours and were dropped without calling a platform",
-        summary.expired
-    ));
-    for settled in &done.settled {
-        if let crate::outcome::Outcome::Failed { reason } = &settled.outcome {
-            point(format!(
-                "post {} failed on its own: {}",
-                settled.post.id, reason.message
-            ));
-        }
-    }
-    point(format!(
+    let mut points = vec![
+        format!(
+            "one query claimed {} posts; {} stayed pending, over its owner's limit of the day",
+            summary.due,
+            seed.posts.len() - summary.due
+        ),
+        format!(
+            "{} were older than 24 hours and were dropped without calling a platform",
+            summary.expired
+        ),
+    ];
+    points.extend(done.settled.iter().filter_map(|settled| {
+        let Outcome::Failed { reason } = &settled.outcome else {
+            return None;
+        };
+        let (id, why) = (settled.post.id, &reason.message);
+        Some(format!("post {id} failed alone: {why}"))
+    }));
+    points.push(format!(
         "two bulk UPDATEs recorded everything: {} statements in all",
         summary.database_statements
     ));
-    text.push_str(
-        "\nTry next:\n  \
-         publisher sandbox                                        the stand-in for the platforms, to keep\n  \
-         publisher accounts add slack C024BE91L --owner me        an account (any token will do in the sandbox)\n  \
-         publisher posts add --account slack:C024BE91L --body hi  a post, due now\n  \
-         publisher run --sandbox http://127.0.0.1:8025 --dry-run  what a run would do\n  \
-         publisher run --sandbox http://127.0.0.1:8025            do it\n",
-    );
-    if let Some(directory) = kept {
-        text.push_str(&format!(
+    let points: Vec<String> = points.iter().map(|point| format!("  - {point}")).collect();
+    let program = std::env::args().next().unwrap_or_default();
+    let next = [
+        ("sandbox", "in a second terminal"),
+        (
+            "accounts add slack C024BE91L --owner me",
+            "any token will do",
+        ),
+        (
+            "posts add --account slack:C024BE91L --body Hello",
+            "a post, due now",
+        ),
+        (
+            "run --sandbox http://127.0.0.1:8025 --dry-run",
+            "what a run would do",
+        ),
+        ("run --sandbox http://127.0.0.1:8025", "do it"),
+    ];
+    let next: Vec<String> = next
+        .iter()
+        .map(|(command, what)| format!("  {program} {command:<48}  # {what}"))
+        .collect();
+    let kept = kept.map(|directory| {
+        format!(
             "\nThe database is {}.\n",
             directory.join("publisher.db").display()
-        ));
-    }
-    say(&text)?;
+        )
+    });
+    say(&format!(
+        "{}\nWhat you saw:\n{}\n\nTry next:\n{}\n{}",
+        progress::table(summary),
+        points.join("\n"),
+        next.join("\n"),
+        kept.unwrap_or_default(),
+    ))?;
     Ok(done.exit)
 }

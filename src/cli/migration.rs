@@ -1,6 +1,7 @@
 //! `publisher migrate`.
 
-use super::{migrate_at, say};
+use super::database;
+use super::output::say;
 use crate::config::Config;
 use crate::exit::{Exit, Failed};
 use crate::store::migrate;
@@ -15,22 +16,22 @@ pub struct Migrate {
 
 /// Carries it out.
 pub async fn run(command: Migrate, config: &Config) -> Result<Exit, Failed> {
-    let (database, version) = (&config.database, migrate::version());
+    let (url, version) = (&config.database, migrate::version());
     if command.check {
-        migrate::check(database).await?;
+        migrate::check(url).await?;
         say(&format!(
-            "{database}: the schema is version {version}, as it should be\n"
+            "{url}: the schema is version {version}, as it should be\n"
         ))?;
         return Ok(Exit::Ok);
     }
-    let applied = migrate_at(database).await?;
+    let applied = database::migrate(url).await?;
     if applied.is_empty() {
         say(&format!(
-            "{database}: nothing to do, the schema is version {version}\n"
+            "{url}: nothing to do, the schema is version {version}\n"
         ))?;
     } else {
         say(&format!(
-            "{database}: applied {}; the schema is version {version}\n",
+            "{url}: applied {}; the schema is version {version}\n",
             applied.join(", ")
         ))?;
     }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::{open, say};
+use super::output::say;
 use crate::config::Config;
 use crate::exit::{Exit, Failed};
 use crate::http::one_line;
@@ -15,7 +15,7 @@ use crate::post::{Action, ClaimedPost};
 use crate::publish;
 use crate::run::Options;
 use crate::schedule::{Clock, Lateness};
-use crate::store::instant;
+use crate::store::{Database, Preview, Store, instant};
 
 /// What a post takes in the estimate: one request and its answer.
 const SECONDS_A_POST: u64 = 1;
@@ -40,10 +40,9 @@ struct Planned {
 
 /// Shows the plan; exit 1 if a due post would be rejected.
 pub async fn run(options: &Options, config: &Config, as_json: bool) -> Result<Exit, Failed> {
-    let mut store = open(config).await?;
-    let preview = store.preview(&options.request).await?;
-    store.close().await;
-    let now = preview.now.unwrap_or_else(|| Clock::host().now());
+    let preview = look(options, config).await?;
+    let now = preview.now.or(options.request.now);
+    let now = now.unwrap_or_else(|| Clock::host().now());
     let planned = plan(preview.posts, options.request.limit);
     let rejects = planned
         .iter()
@@ -57,6 +56,20 @@ pub async fn run(options: &Options, config: &Config, as_json: bool) -> Result<Ex
     };
     say(&text)?;
     Ok(exit)
+}
+
+/// Reads what is due. Unlike a run it makes no database where there is none.
+async fn look(options: &Options, config: &Config) -> Result<Preview, Failed> {
+    if let (true, Database::Sqlite(path)) = (config.database_is_default, &config.database)
+        && !path.exists()
+    {
+        let (now, posts) = (None, Vec::new());
+        return Ok(Preview { now, posts });
+    }
+    let mut store = Store::open(&config.database).await?;
+    let preview = store.preview(&options.request).await?;
+    store.close().await;
+    Ok(preview)
 }
 
 fn plan(posts: Vec<(ClaimedPost, Option<String>)>, limit: u32) -> Vec<Planned> {
@@ -256,7 +269,9 @@ fn section(
         .collect();
     if !lines.is_empty() {
         line(text, &format!("\n{title}: {}", lines.len()));
-        lines.iter().for_each(|described| line(text, described));
+        for described in &lines {
+            line(text, described);
+        }
     }
 }
 

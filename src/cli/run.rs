@@ -9,9 +9,11 @@ use chrono::{DateTime, Utc};
 use url::Url;
 use uuid::Uuid;
 
-use super::{complain, error_line, migrate_at, open, preview, say};
+use super::database::{migrate, open};
+use super::output::{complain, remark, say};
+use super::preview;
 use crate::claim;
-use crate::config::{Config, Span};
+use crate::config::{Config, DEFAULT_EXPIRY, Span};
 use crate::exit::{Exit, Failed};
 use crate::http::{Http, Timeouts};
 use crate::outcome::Outcome;
@@ -25,13 +27,17 @@ use crate::store::Request;
 use crate::summary::{FailOn, Summary};
 
 const DEFAULT_LIMIT: u32 = 10_000;
-const DEFAULT_EXPIRY: Duration = Duration::from_secs(24 * 3600);
-const DEFAULT_TIME_BUDGET: Duration = Duration::from_secs(300);
+const DEFAULT_TIME_BUDGET: Duration = Duration::from_mins(5);
 /// Beyond this lateness a post is never sent, whatever its own window.
-const LONGEST_EXPIRY: Duration = Duration::from_secs(7 * 24 * 3600);
+const LONGEST_EXPIRY: Duration = Duration::from_hours(168);
 /// So many problems are told one by one on stderr.
 const TOLD: usize = 20;
 
+#[expect(
+    clippy::struct_excessive_bools,
+    clippy::struct_field_names,
+    reason = "each field is a flag of the command line, under its name"
+)]
 /// Publish what is due. Silent on success unless stdout is a terminal or --json or -v is given.
 #[derive(Debug, clap::Args)]
 pub struct Run {
@@ -76,7 +82,7 @@ pub struct Run {
         value_enum
     )]
     fail_on: Vec<FailOn>,
-    /// Send all traffic to a sandbox at URL/<platform>/… instead of the platforms.
+    /// Send all traffic to a sandbox at URL/PLATFORM/… instead of the platforms.
     #[arg(long, env = "PUBLISHER_SANDBOX", value_name = "URL")]
     sandbox: Option<Url>,
     /// First create the schema or bring it up to date.
@@ -105,7 +111,7 @@ fn cap(text: &str) -> Result<(String, NonZeroUsize), String> {
 
 /// Carries it out.
 pub async fn run(command: Run, config: &Config) -> Result<Exit, Failed> {
-    let (dry_run, json, migrate) = (command.dry_run, command.json, command.migrate);
+    let (dry_run, json, migrates) = (command.dry_run, command.json, command.migrate);
     let interactive = !command.no_progress && std::io::stderr().is_terminal();
     let table = interactive && !json && std::io::stdout().is_terminal();
     let (options, http) = options(command, config)?;
@@ -114,8 +120,8 @@ pub async fn run(command: Run, config: &Config) -> Result<Exit, Failed> {
     }
     // From here on a signal drains instead of killing.
     let stop = Stop::listen()?;
-    if migrate {
-        migrate_at(&config.database).await?;
+    if migrates {
+        migrate(&config.database).await?;
     }
     let mut store = open(config).await?;
     let bars = |posts: &[_]| {
@@ -207,21 +213,21 @@ fn options(command: Run, config: &Config) -> Result<(Options, Http), Failed> {
         fail_on: fail_on(command.fail_on, config)?,
         host: host_name(),
     };
-    Ok((options, Http::new(timeouts)))
+    // The sandbox is on a private address, and so are the media that go with it.
+    let private_media = file.allow_private_media || options.settings.sandbox.is_some();
+    Ok((options, Http::new(timeouts, private_media)))
 }
 
 fn pace(name: &str, config: &Config) -> Result<Pace, Failed> {
     let custom = || config.file.paces.get(name).cloned().map(Pace::Custom);
     Pace::by_name(name).or_else(custom).ok_or_else(|| {
-        let own: String = config
-            .file
-            .paces
-            .keys()
-            .map(|name| format!(", {name}"))
+        let own = config.file.paces.keys().map(String::as_str);
+        let known: Vec<&str> = ["smart", "gentle", "max-speed"]
+            .into_iter()
+            .chain(own)
             .collect();
-        Failed::usage(format!(
-            "there is no pace `{name}`; there are smart, gentle, max-speed{own}"
-        ))
+        let known = known.join(", ");
+        Failed::usage(format!("there is no pace `{name}`; there are {known}"))
     })
 }
 
@@ -300,6 +306,6 @@ fn report(done: &Done, run: Uuid) {
         ));
     }
     if done.report.unrecorded.is_some() || !done.report.refused.is_empty() {
-        run::unrecorded(done, run).for_each(|line| error_line(&line));
+        run::unrecorded(done, run).for_each(|line| remark(&line));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{complain, say};
+use super::output::{complain, say};
 use crate::config::Span;
 use crate::exit::{Exit, Failed};
 use crate::sandbox::{Fault, Sandbox, Settings};
@@ -21,7 +21,8 @@ pub struct Serve {
     /// How long each answer takes.
     #[arg(long, default_value = "200ms", value_name = "TIME")]
     latency: Span,
-    /// A fault to inject, PLATFORM:KIND[:SETTING][:RATE%], such as facebook:500-after-accept:5%, linkedin:429 or *:hang.
+    /// A fault to inject: a platform (or *), what happens, perhaps a setting and a rate, such as
+    /// facebook:500-after-accept:5%, slack:429:retry-after=3 or *:hang.
     #[arg(long = "fault", value_name = "SPEC")]
     faults: Vec<Fault>,
 }

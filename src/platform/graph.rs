@@ -1,1 +1,350 @@
-//! What Facebook and Instagram share: the Graph API.
+//! What Facebook and Instagram share: Meta's Graph API, its errors and its rate limits.
+//!
+//! - **Errors**: `{"error": {code, error_subcode, is_transient, …}}`, most often with HTTP 400. `type` says
+//!   `OAuthException` whatever the matter is, so `code` and `error_subcode` decide
+//!   (<https://developers.facebook.com/docs/graph-api/guides/error-handling>, 2026-09).
+//! - **In doubt**: the API answers 500, and codes 1 and 2, also to posts that it publishes all the same.
+//! - **Rate limits**: no `Retry-After`. `X-Business-Use-Case-Usage` says in *minutes* when calls are welcome again;
+//!   calling earlier makes it longer (<https://developers.facebook.com/docs/graph-api/overview/rate-limiting>).
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::http::{Effect, Reply, Session, by_status, in_doubt, one_line, unreadable};
+use crate::outcome::{Failure, Reason, Scope};
+
+/// The version of 2026-02-18, supported for at least two years.
+const VERSION: &str = "v25.0";
+/// Limits count over a rolling hour; so long it is where the reply names no time.
+const RATE_LIMIT_WINDOW: Duration = Duration::from_hours(1);
+/// A block by the integrity systems lasts hours or days, and the reply never says how long.
+const BLOCKED_FOR: Duration = Duration::from_hours(6);
+/// How much of Meta's own words goes into a message, in characters.
+const WORDS_LIMIT: usize = 300;
+
+/// A path of the API in the version that this account uses.
+pub(super) fn path(session: &Session<'_>, rest: &str) -> String {
+    format!("/{}/{rest}", session.version.unwrap_or(VERSION))
+}
+
+/// Ids of pages and accounts are numbers, and go into paths.
+pub(super) fn is_id(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The reply's content, or what its error means by the codes that both platforms share.
+pub(super) fn accept<T: DeserializeOwned>(reply: &Reply, effect: Effect) -> Result<T, Failure> {
+    if !reply.status.is_success() {
+        return Err(classify(reply, effect));
+    }
+    reply.json().ok_or_else(|| unreadable(reply, effect))
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    error: GraphError,
+}
+
+/// The error object of a reply.
+#[derive(Debug, Deserialize)]
+pub(super) struct GraphError {
+    pub(super) code: Option<i64>,
+    #[serde(rename = "error_subcode")]
+    pub(super) subcode: Option<i64>,
+    #[serde(default)]
+    is_transient: bool,
+    #[serde(default)]
+    message: String,
+    #[serde(rename = "error_user_msg")]
+    user_message: Option<String>,
+    #[serde(rename = "fbtrace_id")]
+    trace: Option<String>,
+}
+
+impl GraphError {
+    /// The error that a reply carries, if it carries one.
+    pub(super) fn of(reply: &Reply) -> Option<Self> {
+        reply.json().map(|Envelope { error }| error)
+    }
+
+    /// A reason with the codes: `100/1609005 trace AbC`.
+    pub(super) fn reason(&self, class: &'static str, message: impl Into<String>) -> Reason {
+        let number = |code: Option<i64>| code.map(|code| code.to_string());
+        let codes = [number(self.code), number(self.subcode)];
+        let codes = codes.into_iter().flatten().collect::<Vec<_>>().join("/");
+        let trace = self.trace.as_ref().map(|id| format!("trace {id}"));
+        let parts = [Some(codes).filter(|codes| !codes.is_empty()), trace];
+        let code = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
+        Reason {
+            code: Some(code).filter(|code| !code.is_empty()),
+            ..Reason::new(class, message)
+        }
+    }
+
+    /// Meta's words, those meant for users first.
+    pub(super) fn words(&self) -> String {
+        one_line(
+            self.user_message.as_deref().unwrap_or(&self.message),
+            WORDS_LIMIT,
+        )
+    }
+
+    fn rejected(&self) -> Failure {
+        Failure::Rejected {
+            reason: self.reason(
+                "rejected",
+                format!("Meta refuses the post: {}", self.words()),
+            ),
+        }
+    }
+
+    // Without Meta's words: they can quote the token.
+    fn needs_login(&self, why: &str) -> Failure {
+        Failure::NeedsLogin {
+            reason: self.reason("needs_login", format!("{why}; connect the account again")),
+        }
+    }
+
+    fn limited(&self, scope: Scope, after: Duration) -> Failure {
+        Failure::RateLimited {
+            after,
+            scope,
+            reason: self.reason(
+                "rate_limited",
+                format!("Meta limits calls: {}", self.words()),
+            ),
+        }
+    }
+}
+
+/// What an error reply means.
+pub(super) fn classify(reply: &Reply, effect: Effect) -> Failure {
+    let Some(error) = GraphError::of(reply) else {
+        return by_status(reply, effect);
+    };
+    let trouble = || format!("Meta had an internal error: {}", error.words());
+    if effect == Effect::Publishes && reply.status.is_server_error() {
+        return in_doubt(effect, error.reason("server_error", trouble()));
+    }
+    match (error.code, error.subcode) {
+        (Some(4 | 341), _) => error.limited(Scope::Platform, regained(reply)),
+        (Some(17 | 32 | 613 | 80001 | 80002), _) => error.limited(Scope::Account, regained(reply)),
+        (Some(368), Some(1_404_082)) | (Some(506), _) | (_, Some(1_366_051)) => Failure::Rejected {
+            reason: error.reason(
+                "duplicate",
+                "Meta says that the same content is already posted; change it or cancel the post",
+            ),
+        },
+        (Some(368), Some(4_854_002)) => Failure::NeedsLogin {
+            reason: error.reason(
+                "needs_login",
+                "Meta wants the account's owner to confirm their identity; log in there",
+            ),
+        },
+        (Some(368), Some(1_346_003 | 1_404_102)) => error.rejected(),
+        (Some(368), _) => error.limited(Scope::Account, BLOCKED_FOR),
+        (Some(190), Some(subcode)) => error.needs_login(token_trouble(subcode)),
+        (Some(190 | 102) | None, _) => error.needs_login("Meta does not accept the token"),
+        (Some(100), Some(33)) => {
+            error.needs_login("the token does not reach this account (or its id is wrong)")
+        }
+        (Some(3 | 10 | 200..=299), _) | (_, Some(1_404_078)) => {
+            error.needs_login("the token lacks a permission to publish for this account")
+        }
+        (Some(1 | 2), _) | (_, Some(1_363_047 | 1_609_010)) => {
+            in_doubt(effect, error.reason("server_error", trouble()))
+        }
+        _ if error.is_transient => in_doubt(effect, error.reason("server_error", trouble())),
+        _ => match reply.status.as_u16() {
+            401 | 408 | 409 | 425 | 429 | 500..=599 => by_status(reply, effect),
+            _ => error.rejected(),
+        },
+    }
+}
+
+fn token_trouble(subcode: i64) -> &'static str {
+    match subcode {
+        458 => "the app was removed from the account",
+        459 | 464 => "Meta wants the account's owner to log in there first",
+        460 => "the token ended when the password was changed",
+        463 => "the token has expired",
+        492 => "the token's owner has no role on this page any more",
+        _ => "Meta does not accept the token",
+    }
+}
+
+#[derive(Deserialize)]
+struct Usage {
+    /// In minutes.
+    #[serde(default)]
+    estimated_time_to_regain_access: u64,
+}
+
+/// How long a rate limit lasts: the longest time that the reply names, else one window.
+fn regained(reply: &Reply) -> Duration {
+    reply
+        .header("x-business-use-case-usage")
+        .and_then(|json| serde_json::from_str::<HashMap<String, Vec<Usage>>>(json).ok())
+        .and_then(|usage| {
+            let minutes = |usage: Usage| usage.estimated_time_to_regain_access;
+            usage.into_values().flatten().map(minutes).max()
+        })
+        .filter(|minutes| *minutes > 0)
+        .map_or(RATE_LIMIT_WINDOW, |minutes| {
+            Duration::from_secs(minutes.saturating_mul(60))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::http::testing::{reply, verdict};
+
+    fn error(status: u16, code: i64, subcode: impl Into<Option<i64>>) -> Reply {
+        let error = json!({"error": {
+            "message": "m", "type": "OAuthException", "code": code, "error_subcode": subcode.into(),
+            "fbtrace_id": "AbC",
+        }});
+        reply(status, &error.to_string())
+    }
+
+    #[test]
+    fn codes_decide_whatever_the_status() {
+        let cases = [
+            (4, None, "rate_limited for 3600s, Platform [rate_limited]"),
+            (341, None, "rate_limited for 3600s, Platform [rate_limited]"),
+            (17, None, "rate_limited for 3600s, Account [rate_limited]"),
+            (32, None, "rate_limited for 3600s, Account [rate_limited]"),
+            (
+                613,
+                Some(1996),
+                "rate_limited for 3600s, Account [rate_limited]",
+            ),
+            (
+                80001,
+                None,
+                "rate_limited for 3600s, Account [rate_limited]",
+            ),
+            (
+                80002,
+                None,
+                "rate_limited for 3600s, Account [rate_limited]",
+            ),
+            (368, None, "rate_limited for 21600s, Account [rate_limited]"),
+            (
+                368,
+                Some(1_390_008),
+                "rate_limited for 21600s, Account [rate_limited]",
+            ),
+            (368, Some(4_854_002), "needs_login [needs_login]"),
+            (368, Some(1_404_082), "rejected [duplicate]"),
+            (368, Some(1_346_003), "rejected [rejected]"),
+            (368, Some(1_404_102), "rejected [rejected]"),
+            (506, None, "rejected [duplicate]"),
+            (100, Some(1_366_051), "rejected [duplicate]"),
+            (190, Some(460), "needs_login [needs_login]"),
+            (190, Some(467), "needs_login [needs_login]"),
+            (190, None, "needs_login [needs_login]"),
+            (102, None, "needs_login [needs_login]"),
+            (10, None, "needs_login [needs_login]"),
+            (3, None, "needs_login [needs_login]"),
+            (200, Some(1_404_078), "needs_login [needs_login]"),
+            (299, None, "needs_login [needs_login]"),
+            (100, Some(33), "needs_login [needs_login]"),
+            (100, None, "rejected [rejected]"),
+            (100, Some(1_609_005), "rejected [rejected]"),
+            (100, Some(1_609_008), "rejected [rejected]"),
+            (2_061_006, None, "rejected [rejected]"),
+            (1, None, "retry [server_error]"),
+            (2, None, "retry [server_error]"),
+            (100, Some(1_363_047), "retry [server_error]"),
+            (100, Some(1_609_010), "retry [server_error]"),
+        ];
+        for (code, subcode, expected) in cases {
+            let codes = subcode.map_or(format!("{code}"), |subcode| format!("{code}/{subcode}"));
+            for status in [400, 403, 500] {
+                if status == 500 && expected == "rejected [rejected]" {
+                    continue;
+                }
+                let failure = classify(&error(status, code, subcode), Effect::Prepares);
+                let expected = format!("{expected} {codes} trace AbC");
+                assert_eq!(verdict(&failure), expected, "HTTP {status}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_publishing_request_is_in_doubt_where_meta_is_not_sure() {
+        let cases = [
+            (
+                error(400, 1, None),
+                "unconfirmed [server_error] 1 trace AbC",
+            ),
+            (
+                error(400, 2, None),
+                "unconfirmed [server_error] 2 trace AbC",
+            ),
+            (
+                error(500, 2, None),
+                "unconfirmed [server_error] 2 trace AbC",
+            ),
+            (
+                error(500, 190, 463),
+                "unconfirmed [server_error] 190/463 trace AbC",
+            ),
+            (
+                error(400, 100, 1_609_010),
+                "unconfirmed [server_error] 100/1609010 trace AbC",
+            ),
+            (error(400, 100, None), "rejected [rejected] 100 trace AbC"),
+            (
+                reply(400, r#"{"error": {"code": 99, "is_transient": true}}"#),
+                "unconfirmed [server_error] 99",
+            ),
+            (reply(500, "<html>"), "unconfirmed [server_error] 500"),
+            (
+                reply(400, r#"{"error": {"type": "OAuthException"}}"#),
+                "needs_login [needs_login] -",
+            ),
+            (
+                error(429, 99, None),
+                "rate_limited for 60s, Account [rate_limited] 429",
+            ),
+        ];
+        for (reply, expected) in cases {
+            assert_eq!(verdict(&classify(&reply, Effect::Publishes)), expected);
+        }
+    }
+
+    #[test]
+    fn a_limit_lasts_as_many_minutes_as_the_reply_says() {
+        let usage = json!({
+            "1": [{"type": "pages", "call_count": 100, "estimated_time_to_regain_access": 7}],
+            "2": [{"type": "pages", "estimated_time_to_regain_access": 19}, {"type": "ads"}],
+        });
+        let with = |usage: &str| error(400, 80001, None).with("x-business-use-case-usage", usage);
+        let minutes = |usage: &str| regained(&with(usage)).as_secs() / 60;
+        assert_eq!(minutes(&usage.to_string()), 19);
+        assert_eq!(
+            minutes(r#"{"1": [{"estimated_time_to_regain_access": 0}]}"#),
+            60
+        );
+        assert_eq!(minutes("{}"), 60);
+        assert_eq!(minutes("not json"), 60);
+    }
+
+    #[test]
+    fn words_about_a_token_never_quote_it() {
+        let body = r#"{"error": {"code": 190, "message": "Malformed access token EAAsecret"}}"#;
+        let failure = classify(&reply(400, body), Effect::Publishes);
+        assert_eq!(
+            failure.reason().message,
+            "Meta does not accept the token; connect the account again"
+        );
+    }
+}

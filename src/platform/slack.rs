@@ -18,9 +18,9 @@ use serde_json::{Value, json};
 
 use super::{Platform, Step};
 use crate::account::Account;
-use crate::http::{Effect, Reply, Session, by_status, in_doubt, unreadable};
+use crate::http::{Effect, Reply, Session, by_status, in_doubt, unreadable, web_address};
 use crate::outcome::{Failure, Published, Reason, Scope};
-use crate::post::{ClaimedPost, Content};
+use crate::post::{ClaimedPost, Content, Kind};
 
 /// Past this Slack cuts the text off (docs.slack.dev, "truncating really long messages", 2018-04).
 const TEXT_LIMIT: usize = 40_000;
@@ -44,6 +44,9 @@ impl Platform for Slack {
 
     fn validate(&self, content: &Content) -> Vec<String> {
         let mut problems = Vec::new();
+        if content.kind != Kind::Post {
+            problems.push("stories, reels and replies on Slack are not supported".to_owned());
+        }
         let text = text_of(content);
         if text.is_empty() {
             problems.push("a Slack message needs a body or a link".to_owned());
@@ -54,11 +57,17 @@ impl Platform for Slack {
                 "the message has {length} characters; Slack takes {TEXT_LIMIT}"
             ));
         }
+        if let Some(Err(problem)) = content.link.as_deref().map(web_address) {
+            problems.push(format!("link: {problem}"));
+        }
         if !content.media.is_empty() {
             problems.push(
                 "images and files on Slack are not supported yet; put a link into the body"
                     .to_owned(),
             );
+        }
+        if content.options.contains_key("first_comment") {
+            problems.push("a first comment on Slack is not supported yet".to_owned());
         }
         problems
     }
@@ -86,10 +95,8 @@ impl Platform for Slack {
             let request = session
                 .request(Method::POST, "/api/chat.postMessage")
                 .json(&message(session.post));
-            let message: Message = accept(
-                session.send(request, Effect::Publishes).await?,
-                Effect::Publishes,
-            )?;
+            let reply = session.send(request, Effect::Publishes).await?;
+            let message: Message = accept(&reply, Effect::Publishes)?;
             let id = format!("{}:{}", message.channel, message.ts);
             session.accepted(&id);
             let (permalink, warnings) = match permalink(session, &message).await {
@@ -114,22 +121,18 @@ async fn permalink(session: &Session<'_>, message: &Message) -> Result<String, F
     let request = session
         .request(Method::GET, "/api/chat.getPermalink")
         .query(&query);
-    let reply: Permalink = accept(session.send(request, Effect::Reads).await?, Effect::Reads)?;
-    Ok(reply.permalink)
+    let reply = session.send(request, Effect::Reads).await?;
+    accept(&reply, Effect::Reads).map(|Permalink { permalink }| permalink)
 }
 
 /// The text as Slack's markup wants it, the link on a line of its own.
 fn text_of(content: &Content) -> String {
-    let body = content
-        .body
-        .replace('&', "&amp;")
+    let parts = [Some(content.body.as_str()), content.link.as_deref()];
+    let filled = parts.into_iter().flatten().filter(|part| !part.is_empty());
+    let text = filled.collect::<Vec<_>>().join("\n");
+    text.replace('&', "&amp;")
         .replace('<', "&lt;")
-        .replace('>', "&gt;");
-    match &content.link {
-        Some(link) if body.is_empty() => link.clone(),
-        Some(link) => format!("{body}\n{link}"),
-        None => body,
-    }
+        .replace('>', "&gt;")
 }
 
 fn message(post: &ClaimedPost) -> Value {
@@ -160,18 +163,18 @@ struct Envelope {
 }
 
 /// The reply's content, or what its error means.
-fn accept<T: for<'de> Deserialize<'de>>(reply: Reply, effect: Effect) -> Result<T, Failure> {
+fn accept<T: for<'de> Deserialize<'de>>(reply: &Reply, effect: Effect) -> Result<T, Failure> {
     if reply.status != StatusCode::OK {
-        return Err(by_status(&reply, effect));
+        return Err(by_status(reply, effect));
     }
     match reply.json::<Envelope>() {
-        Some(Envelope { ok: true, .. }) => reply.json().ok_or_else(|| unreadable(&reply, effect)),
+        Some(Envelope { ok: true, .. }) => reply.json().ok_or_else(|| unreadable(reply, effect)),
         Some(Envelope {
             error: Some(code),
             needed,
             ..
         }) => Err(classify(&code, needed.as_deref(), effect)),
-        _ => Err(unreadable(&reply, effect)),
+        _ => Err(unreadable(reply, effect)),
     }
 }
 
@@ -192,7 +195,7 @@ fn classify(code: &str, needed: Option<&str>, effect: Effect) -> Failure {
             }
         }
         "ratelimited" | "rate_limited" | "message_limit_exceeded" => Failure::RateLimited {
-            after: Duration::from_secs(60),
+            after: Duration::from_mins(1),
             scope: Scope::Account,
             reason: reason("rate_limited", format!("Slack limits messages ({code})")),
         },
@@ -238,5 +241,146 @@ fn classify(code: &str, needed: Option<&str>, effect: Effect) -> Failure {
         _ => Failure::Rejected {
             reason: reason("rejected", format!("Slack refused the message: {code}")),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::testing::{reply, verdict};
+
+    fn content(value: Value) -> Content {
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn accepted(reply: &Reply) -> String {
+        match accept::<Message>(reply, Effect::Publishes) {
+            Ok(message) => format!("{}:{}", message.channel, message.ts),
+            Err(failure) => verdict(&failure),
+        }
+    }
+
+    #[test]
+    fn a_message_says_whose_it_is() {
+        let post = json!({
+            "id": 7, "body": "a < b & c", "link": "https://a.b/?c&d", "attempts": 1, "max_attempts": 5,
+            "scheduled_at": "2026-09-01T12:00:00Z", "expires_at": "2026-09-02T12:00:00Z",
+            "checkpoint": null,
+            "account": {
+                "id": 1, "owner": "o", "platform": "slack", "external_id": "C024BE91L",
+                "credentials": null, "token_expires_at": null,
+            },
+        });
+        assert_eq!(
+            message(&serde_json::from_value(post).unwrap()),
+            json!({
+                "channel": "C024BE91L",
+                "text": "a &lt; b &amp; c\nhttps://a.b/?c&amp;d",
+                "unfurl_links": true,
+                "metadata": {"event_type": "publisher_post", "event_payload": {"id": "7"}},
+            })
+        );
+    }
+
+    #[test]
+    fn every_problem_is_named_at_once() {
+        let fine = json!({"link": "https://a.b"});
+        assert_eq!(Slack.validate(&content(fine)), Vec::<String>::new());
+        let post = content(json!({
+            "kind": "story",
+            "body": "a".repeat(39_990),
+            "link": "<!channel>",
+            "media": [{"path": "a.jpg"}],
+            "options": {"first_comment": "Hi"},
+        }));
+        assert_eq!(
+            Slack.validate(&post),
+            [
+                "stories, reels and replies on Slack are not supported",
+                "the message has 40007 characters; Slack takes 40000",
+                "link: the address is not a URL: relative URL without a base",
+                "images and files on Slack are not supported yet; put a link into the body",
+                "a first comment on Slack is not supported yet",
+            ]
+        );
+        assert_eq!(
+            Slack.validate(&Content::default()),
+            ["a Slack message needs a body or a link"]
+        );
+    }
+
+    #[test]
+    fn an_account_is_a_channel() {
+        for id in ["C024BE91L", "G1A", "D1A"] {
+            assert!(Slack.validate_account(id).is_ok(), "{id}");
+        }
+        for id in ["", "C", "#general", "U024BE91L", "C024be91l"] {
+            assert!(Slack.validate_account(id).is_err(), "{id}");
+        }
+    }
+
+    #[test]
+    fn a_message_has_its_channel_and_time_as_id() {
+        let body = r#"{"ok": true, "channel": "C1", "ts": "1503435956.000247"}"#;
+        assert_eq!(accepted(&reply(200, body)), "C1:1503435956.000247");
+    }
+
+    #[test]
+    fn a_code_decides_and_else_the_status() {
+        let cases = [
+            ("fatal_error", "unconfirmed [server_error]"),
+            ("internal_error", "unconfirmed [server_error]"),
+            ("service_unavailable", "retry [unavailable]"),
+            ("request_timeout", "retry [unavailable]"),
+            ("team_added_to_org", "retry [unavailable]"),
+            ("org_login_required", "retry [unavailable]"),
+            (
+                "ratelimited",
+                "rate_limited for 60s, Account [rate_limited]",
+            ),
+            (
+                "rate_limited",
+                "rate_limited for 60s, Account [rate_limited]",
+            ),
+            (
+                "message_limit_exceeded",
+                "rate_limited for 60s, Account [rate_limited]",
+            ),
+            ("token_expired", "needs_login [needs_login]"),
+            ("token_revoked", "needs_login [needs_login]"),
+            ("account_inactive", "needs_login [needs_login]"),
+            ("missing_scope", "needs_login [needs_login]"),
+            ("channel_not_found", "rejected [rejected]"),
+            ("not_in_channel", "rejected [rejected]"),
+            ("is_archived", "rejected [rejected]"),
+            ("no_text", "rejected [rejected]"),
+            ("metadata_too_large", "rejected [rejected]"),
+        ];
+        for (code, expected) in cases {
+            let body = json!({"ok": false, "error": code}).to_string();
+            assert_eq!(accepted(&reply(200, &body)), format!("{expected} {code}"));
+        }
+        let limited =
+            reply(429, r#"{"ok": false, "error": "ratelimited"}"#).with("retry-after", "30");
+        assert_eq!(
+            accepted(&limited),
+            "rate_limited for 30s, Account [rate_limited] 429"
+        );
+        assert_eq!(accepted(&reply(500, "")), "unconfirmed [server_error] 500");
+        assert_eq!(accepted(&reply(200, "<html>")), "unconfirmed [bad_reply] -");
+        let nameless = reply(200, r#"{"ok": true}"#);
+        assert_eq!(accepted(&nameless), "unconfirmed [bad_reply] -");
+    }
+
+    #[test]
+    fn a_missing_scope_is_named() {
+        let body = r#"{"ok": false, "error": "missing_scope", "needed": "chat:write"}"#;
+        let failure = accept::<Message>(&reply(200, body), Effect::Publishes)
+            .err()
+            .unwrap();
+        assert_eq!(
+            failure.reason().message,
+            "the token lacks the scope chat:write"
+        );
     }
 }

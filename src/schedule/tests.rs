@@ -127,12 +127,11 @@ fn check_around(zone: Tz, change: DateTime<Utc>) {
         let earliest = (-26 * 4..=26 * 4)
             .map(|quarters| asked.and_utc() + TimeDelta::minutes(15 * quarters))
             .find(|candidate| shows(*candidate) == asked);
-        match earliest {
-            Some(earliest) => assert_eq!(at, earliest, "{asked} {zone}"),
-            None => {
-                assert_eq!(shows(at), asked + gap, "{asked} {zone}");
-                assert!(matches!(note, Some(Note::Moved { .. })), "{asked} {zone}");
-            }
+        if let Some(earliest) = earliest {
+            assert_eq!(at, earliest, "{asked} {zone}");
+        } else {
+            assert_eq!(shows(at), asked + gap, "{asked} {zone}");
+            assert!(matches!(note, Some(Note::Moved { .. })), "{asked} {zone}");
         }
     }
 }

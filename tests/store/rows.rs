@@ -299,7 +299,7 @@ async fn an_account_added_again_without_a_token_keeps_its_token(world: World) {
 
     account.credentials = None;
     account.token_expires_at = None;
-    account.display_name = "new".to_owned();
+    "new".clone_into(&mut account.display_name);
     let second = store.add_account(&account).await.unwrap();
     assert_eq!(first["id"], second["id"]);
     let row = raw.account_row(first["id"].as_i64().unwrap()).await;

@@ -334,7 +334,7 @@ fn in_one_form(row: &str) -> Map<String, Value> {
 
 /// As [`instant`], but nothing of a microsecond is lost.
 fn instant_with_digits(at: DateTime<Utc>) -> String {
-    if at.timestamp_subsec_micros() % 1_000 == 0 {
+    if at.timestamp_subsec_micros().is_multiple_of(1_000) {
         instant(at)
     } else {
         at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true)

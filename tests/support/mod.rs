@@ -6,6 +6,9 @@
     unreachable_pub,
     reason = "each test binary uses a part of it"
 )]
+#![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 pub mod database;
+pub mod pgbouncer;
 pub mod postgres;
+pub mod world;

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -32,22 +32,7 @@ impl Cluster {
             .tempdir()
             .unwrap()
             .keep();
-        let as_postgres = is_root();
-        if as_postgres {
-            assert!(
-                Command::new("chown")
-                    .arg("postgres")
-                    .arg(&dir)
-                    .status()
-                    .unwrap()
-                    .success()
-            );
-        }
-        let server_user: &[&str] = if as_postgres {
-            &["runuser", "-u", "postgres", "--"]
-        } else {
-            &["env"]
-        };
+        let server_user = run_as_postgres(&dir);
         let data = dir.join("data");
         let initdb = Command::new(server_user[0])
             .args(&server_user[1..])
@@ -74,7 +59,7 @@ impl Cluster {
             .arg("-c")
             .arg("\"$@\" & server=$!; trap '' INT TERM; cat >/dev/null; kill -INT $server; wait $server; rm -rf \"$DIR\"")
             .arg("watchdog")
-            .args(server_user)
+            .args(&server_user)
             .arg(bin.join("postgres"))
             .arg("-D")
             .arg(&data)
@@ -134,6 +119,22 @@ pub fn free_port() -> u16 {
         .port()
 }
 
+/// The words that start a server which refuses to run as root, with a directory that it then owns.
+pub fn run_as_postgres(dir: &Path) -> Vec<&'static str> {
+    if !is_root() {
+        return vec!["env"];
+    }
+    assert!(
+        Command::new("chown")
+            .args(["-R", "postgres"])
+            .arg(dir)
+            .status()
+            .unwrap()
+            .success()
+    );
+    vec!["runuser", "-u", "postgres", "--"]
+}
+
 fn is_root() -> bool {
     let id = Command::new("id").arg("-u").output().unwrap();
     id.stdout == b"0\n"
@@ -163,7 +164,7 @@ fn find_bin_dir() -> Option<PathBuf> {
 pub fn install(packages: &[&str]) {
     let needed = packages.join(" ");
     assert!(
-        is_root() && std::path::Path::new("/usr/bin/apt-get").exists(),
+        is_root() && Path::new("/usr/bin/apt-get").exists(),
         "the tests need {needed}: install it (Debian: apt-get install {needed}) and run them again"
     );
     let script = format!(

@@ -1,0 +1,485 @@
+//! A world for a story: a database, the sandbox as the platforms, and the real binary, started as cron would.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use publisher::account::{Credentials, NewAccount};
+use publisher::sandbox::{Fault, Sandbox, Settings};
+use publisher::secret::{self, Key};
+use publisher::store::{Database, Store, migrate};
+use serde_json::{Map, Value, json};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use super::postgres::cluster;
+
+/// The key of every world's accounts.
+pub const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+/// Runs a story on both databases, as two tests.
+#[macro_export]
+macro_rules! on_both {
+    ($($(#[$attribute:meta])* fn $name:ident($world:ident: World) $body:block)*) => {$(
+        $(#[$attribute])*
+        mod $name {
+            use super::*;
+
+            fn story($world: &World) $body
+
+            #[test]
+            fn sqlite() {
+                story(&World::sqlite());
+            }
+
+            #[test]
+            fn postgres() {
+                story(&World::postgres());
+            }
+        }
+    )*};
+}
+
+/// One story's surroundings.
+pub struct World {
+    /// Of this story alone.
+    pub dir: TempDir,
+    /// What the binary gets as `DATABASE_URL`.
+    pub database_url: String,
+    /// How the test itself looks into the database: not through a pooler.
+    direct_url: String,
+    /// The platforms.
+    pub sandbox: Platforms,
+    runtime: Runtime,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ended {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|e| panic!("stdout is not one JSON object ({e}): {self:?}"))
+    }
+
+    pub fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{self:?}");
+        self
+    }
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().expect("it was not killed"),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+/// A post to be seeded.
+#[derive(Clone, Debug)]
+pub struct Post {
+    account: i64,
+    columns: Map<String, Value>,
+}
+
+/// A post of that account with that text, due now.
+pub fn post(account: i64, body: &str) -> Post {
+    let columns = json!({"body": body}).as_object().unwrap().clone();
+    Post { account, columns }
+}
+
+impl Post {
+    pub fn with(mut self, column: &str, value: impl Into<Value>) -> Self {
+        self.columns.insert(column.to_owned(), value.into());
+        self
+    }
+
+    pub fn late(self, minutes: i64) -> Self {
+        let at = publisher::schedule::Clock::host().now() - chrono::TimeDelta::minutes(minutes);
+        self.with("scheduled_at", publisher::store::instant(at))
+    }
+}
+
+impl World {
+    /// On an SQLite file of its own, with the schema.
+    pub fn sqlite() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", dir.path().join("publisher.db").display());
+        Self::on(dir, url)
+    }
+
+    /// On a PostgreSQL database of its own, with the schema.
+    pub fn postgres() -> Self {
+        let runtime = runtime();
+        let url = runtime.block_on(cluster().database());
+        Self::on(tempfile::tempdir().unwrap(), url)
+    }
+
+    fn on(dir: TempDir, database_url: String) -> Self {
+        let world = Self {
+            dir,
+            direct_url: database_url.clone(),
+            database_url,
+            sandbox: Platforms::start(),
+            runtime: runtime(),
+        };
+        world
+            .runtime
+            .block_on(migrate::run(&world.database()))
+            .unwrap();
+        world
+    }
+
+    /// The same database, which the binary reaches at another URL.
+    pub fn through(mut self, url: impl FnOnce(&str) -> String) -> Self {
+        self.database_url = url(&self.direct_url);
+        self
+    }
+
+    pub fn is_postgres(&self) -> bool {
+        self.database_url.starts_with("postgres")
+    }
+
+    pub fn database(&self) -> Database {
+        self.direct_url.parse().unwrap()
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn with_store<T>(&self, work: impl AsyncFnOnce(&mut Store) -> T) -> T {
+        self.runtime.block_on(async {
+            let mut store = Store::open(&self.database()).await.unwrap();
+            let result = work(&mut store).await;
+            store.close().await;
+            result
+        })
+    }
+
+    /// The account number `n` of that platform and owner; its token tells it from others in the sandbox.
+    pub fn account(&self, platform: &str, n: u32, owner: &str) -> i64 {
+        self.account_with_token(platform, n, owner, &format!("token-{platform}-{n}"))
+    }
+
+    pub fn account_with_token(&self, platform: &str, n: u32, owner: &str, token: &str) -> i64 {
+        let external_id = external_id(platform, n);
+        let credentials = Credentials {
+            access_token: token.to_owned().into(),
+            refresh_token: None,
+        };
+        let key = Key::parse(KEY).unwrap();
+        let account = NewAccount {
+            owner: owner.to_owned(),
+            platform: platform.to_owned(),
+            external_id: external_id.clone(),
+            display_name: String::new(),
+            timezone: "UTC".to_owned(),
+            credentials: Some(secret::seal(&key, platform, &external_id, &credentials).unwrap()),
+            token_expires_at: None,
+            settings: Map::new(),
+        };
+        let row = self.with_store(async |store| store.add_account(&account).await.unwrap());
+        row["id"].as_i64().unwrap()
+    }
+
+    /// Seeds posts; those without a time are due now. Returns their ids.
+    pub fn due(&self, posts: impl IntoIterator<Item = Post>) -> Vec<i64> {
+        let row = |post: Post| {
+            let post = if post.columns.contains_key("scheduled_at") {
+                post
+            } else {
+                post.late(0)
+            };
+            let mut row = post.columns;
+            row.insert("account_id".to_owned(), json!(post.account));
+            Value::Object(row)
+        };
+        let rows: Vec<Value> = posts.into_iter().map(row).collect();
+        self.with_store(async |store| store.add_posts(&rows).await.unwrap())
+    }
+
+    /// The binary as cron starts it: an empty environment but for the documented variables, no terminal.
+    pub fn publisher(&self, arguments: &[&str]) -> Command {
+        let mut command = bare_publisher(arguments);
+        command
+            .current_dir(self.dir.path())
+            .env("DATABASE_URL", &self.database_url)
+            .env("ENCRYPTION_KEY", KEY)
+            .env("PUBLISHER_SANDBOX", &self.sandbox.url);
+        command
+    }
+
+    /// Runs `publisher run` with these arguments to its end.
+    pub fn run(&self, arguments: &[&str]) -> Ended {
+        let mut all = vec!["run"];
+        all.extend(arguments);
+        self.publisher(&all).output().unwrap().into()
+    }
+
+    /// Starts `publisher run` with these arguments.
+    pub fn start(&self, arguments: &[&str]) -> Child {
+        let mut all = vec!["run"];
+        all.extend(arguments);
+        self.publisher(&all)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    /// The rows of a query whose columns are all text; columns are joined by `|`, nulls are empty. The schema's name
+    /// is left out in SQL and added for PostgreSQL by the search path.
+    pub fn rows(&self, sql: &str) -> Vec<String> {
+        self.runtime.block_on(async {
+            if self.is_postgres() {
+                let mut connection = PgConnection::connect(&self.direct_url).await.unwrap();
+                sqlx::raw_sql("SET search_path = publisher")
+                    .execute(&mut connection)
+                    .await
+                    .unwrap();
+                sqlx::query_scalar(AssertSqlSafe(sql))
+                    .fetch_all(&mut connection)
+                    .await
+                    .unwrap()
+            } else {
+                let mut connection = SqliteConnection::connect(&self.direct_url).await.unwrap();
+                sqlx::query_scalar(AssertSqlSafe(sql))
+                    .fetch_all(&mut connection)
+                    .await
+                    .unwrap()
+            }
+        })
+    }
+
+    /// One value, as text.
+    pub fn value(&self, sql: &str) -> String {
+        let rows = self.rows(sql);
+        assert_eq!(rows.len(), 1, "{sql}");
+        rows.into_iter().next().unwrap()
+    }
+
+    /// Changes the database behind publisher's back.
+    pub fn execute(&self, sql: &str) {
+        self.runtime.block_on(async {
+            if self.is_postgres() {
+                let mut connection = PgConnection::connect(&self.direct_url).await.unwrap();
+                sqlx::raw_sql("SET search_path = publisher")
+                    .execute(&mut connection)
+                    .await
+                    .unwrap();
+                sqlx::raw_sql(AssertSqlSafe(sql))
+                    .execute(&mut connection)
+                    .await
+                    .unwrap();
+            } else {
+                let mut connection = SqliteConnection::connect(&self.direct_url).await.unwrap();
+                sqlx::raw_sql(AssertSqlSafe(sql))
+                    .execute(&mut connection)
+                    .await
+                    .unwrap();
+            }
+        });
+    }
+
+    /// How many posts have each status: `failed 1, published 4`.
+    pub fn statuses(&self) -> String {
+        let rows = self
+            .rows("SELECT status || ' ' || count(*) FROM posts GROUP BY status ORDER BY status");
+        rows.join(", ")
+    }
+
+    /// Everything in the tables, to compare before and after.
+    pub fn dump(&self) -> String {
+        let mut dump = String::new();
+        for table in ["accounts", "posts", "limits", "runs"] {
+            let sql = if self.is_postgres() {
+                // xmin changes with every write of a row.
+                format!("SELECT xmin::text || t::text FROM {table} t ORDER BY 1")
+            } else {
+                let columns = self.value(&format!(
+                    "SELECT group_concat(name, '\", \"') FROM pragma_table_info('{table}')"
+                ));
+                format!("SELECT json_array(\"{columns}\") FROM {table} ORDER BY 1")
+            };
+            writeln!(dump, "{table}: {:#?}", self.rows(&sql)).unwrap();
+        }
+        dump
+    }
+
+    pub fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
+    pub fn get(&self, path: &str) -> Value {
+        self.runtime.block_on(self.sandbox.get(path))
+    }
+
+    /// What the platforms count, such as `/duplicates` or `/platforms/slack/max_in_flight`.
+    pub fn stat(&self, pointer: &str) -> i64 {
+        let stats = self.get("api/stats");
+        stats
+            .pointer(pointer)
+            .and_then(Value::as_i64)
+            .unwrap_or_else(|| panic!("no {pointer} in {stats}"))
+    }
+
+    pub fn faults(&self, specs: &[&str]) {
+        self.runtime.block_on(self.sandbox.faults(specs));
+    }
+
+    /// Asks until the answer is yes; an answer that never comes fails the story.
+    pub fn await_until(&self, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
+        let began = Instant::now();
+        while !is_so(self) {
+            assert!(
+                began.elapsed() < Duration::from_mins(1),
+                "waited in vain until {what}"
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// The binary with an empty environment and no terminal.
+pub fn bare_publisher(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_publisher"));
+    command.args(arguments).env_clear().stdin(Stdio::null());
+    command
+}
+
+/// A well-formed id for the account number `n` of that platform.
+pub fn external_id(platform: &str, n: u32) -> String {
+    match platform {
+        "facebook" => format!("{}", 1_000_000 + n),
+        "instagram" => format!("{}", 17_841_400_000_000_000_u64 + u64::from(n)),
+        "linkedin" => format!("urn:li:organization:{}", 2000 + n),
+        "youtube" => format!("UC{n:022}"),
+        "slack" => format!("C{n:08}"),
+        _ => panic!("no platform {platform}"),
+    }
+}
+
+/// Sends a signal to a process that this test started.
+pub fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill")
+        .arg(format!("-{name}"))
+        .arg(child.id().to_string())
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+pub fn ended(child: Child) -> Ended {
+    child.wait_with_output().unwrap().into()
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+/// The sandbox on a thread of its own, until it is dropped.
+pub struct Platforms {
+    pub url: String,
+    client: reqwest::Client,
+    end: Option<tokio::sync::oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Platforms {
+    pub fn start() -> Self {
+        Self::with(Duration::ZERO)
+    }
+
+    pub fn with(latency: Duration) -> Self {
+        let (tell, told) = std::sync::mpsc::channel();
+        let (end, ended) = tokio::sync::oneshot::channel();
+        let thread = std::thread::spawn(move || {
+            runtime().block_on(async {
+                let settings = Settings {
+                    addr: ([127, 0, 0, 1], 0).into(),
+                    latency,
+                    faults: Vec::new(),
+                };
+                let sandbox = Sandbox::bind(settings).await.unwrap();
+                tell.send(sandbox.url().to_string()).unwrap();
+                let stop = async {
+                    ended.await.ok();
+                };
+                sandbox.serve(stop).await.unwrap();
+            });
+        });
+        let client = publisher::http::client_builder().build().unwrap();
+        Self {
+            url: told.recv().unwrap(),
+            client,
+            end: Some(end),
+            thread: Some(thread),
+        }
+    }
+
+    pub async fn reset(&self) {
+        let reply = self
+            .client
+            .post(format!("{}api/reset", self.url))
+            .send()
+            .await
+            .unwrap();
+        assert!(reply.status().is_success());
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        self.client
+            .get(format!("{}{path}", self.url))
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap()
+    }
+
+    async fn faults(&self, specs: &[&str]) {
+        for spec in specs {
+            Fault::from_str(spec).unwrap();
+        }
+        let reply = self
+            .client
+            .post(format!("{}api/faults", self.url))
+            .json(specs)
+            .send()
+            .await
+            .unwrap();
+        assert!(reply.status().is_success());
+    }
+}
+
+impl Drop for Platforms {
+    fn drop(&mut self) {
+        if let Some(end) = self.end.take() {
+            end.send(()).ok();
+        }
+        if let Some(thread) = self.thread.take() {
+            thread.join().ok();
+        }
+    }
+}
+
+/// Whether two files have the same bytes.
+pub fn same_bytes(one: &Path, other: &Path) -> bool {
+    std::fs::read(one).unwrap() == std::fs::read(other).unwrap()
+}
