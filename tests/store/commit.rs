@@ -543,16 +543,39 @@ async fn any_text_comes_back_as_it_was(world: World) {
         "",
         "17",
     ];
-    let mut ids = Vec::new();
-    for _ in &texts {
-        ids.push(raw.post(account, 3).await);
+    for text in texts {
+        raw.post_with(account, 3, json!({"body": text, "link": text}))
+            .await;
     }
-    let outcomes = texts.iter().map(|text| failed(text)).collect();
-    assert_clean(&finish(&mut world.store().await, &request(), outcomes).await);
-    for (id, text) in ids.into_iter().zip(texts) {
-        let row = raw.post_row(id).await;
-        assert_eq!(row["error"], text);
-        assert_eq!(row["history"][0]["message"], text);
+    let first = request();
+    let mut store = world.store().await;
+    let mut posts = store.claim(&first).await.unwrap().posts;
+    posts.sort_unstable_by_key(|post| post.id);
+    let bodies: Vec<&str> = posts.iter().map(|post| &*post.content.body).collect();
+    assert_eq!(bodies, texts);
+    let settled: Vec<Settled> = posts
+        .into_iter()
+        .map(|post| {
+            let text = post.content.body.clone();
+            let published = Published {
+                id: text.clone(),
+                permalink: Some(text.clone()),
+                warnings: vec![text],
+            };
+            let outcome = Outcome::Published {
+                post: published,
+                at: now(),
+            };
+            settled(post, outcome)
+        })
+        .collect();
+    let report = commit::outcomes(&mut store, first.run, record(first.run), &settled, now()).await;
+    assert_clean(&report);
+    for (row, text) in raw.table("posts").await.into_iter().zip(texts) {
+        for name in ["body", "link", "platform_post_id", "permalink"] {
+            assert_eq!(row[name], text, "{name}");
+        }
+        assert_eq!(row["history"][0]["warnings"], json!([text]));
     }
 }
 

@@ -100,12 +100,39 @@ async fn postgres_reads_no_post_in_an_empty_run() {
         let mut store = world.store().await;
         assert!(store.claim(&request()).await.unwrap().posts.is_empty());
         store.close().await;
-        // A session's counts are out when the session is gone.
-        let sessions = "SELECT count(*) FROM pg_stat_activity
-                        WHERE datname = current_database() AND application_name = 'publisher'";
-        while raw.number(sessions).await > 0 {}
+        wait_for_the_stores_session_to_end(&mut raw).await;
         assert_eq!(raw.texts(counts).await, before, "statistics: {statistics}");
     }
+}
+
+/// With something due and limits to count, what is read grows with what the limits count, not with the table.
+#[tokio::test]
+async fn postgres_reads_little_to_count_for_limits() {
+    let world = World::migrated(Backend::Postgres).await;
+    let mut raw = a_full_future(&world).await;
+    let counts = "SELECT (t.seq_tup_read + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relid = t.relid))::bigint
+                  FROM pg_stat_user_tables t WHERE t.relid = 'publisher.posts'::regclass";
+    for statistics in ["absent", "fresh"] {
+        if statistics == "fresh" {
+            raw.run("ANALYZE").await;
+        }
+        raw.post(1, 1).await;
+        raw.run("SELECT pg_stat_force_next_flush(); SELECT 1").await;
+        let before = raw.number(counts).await;
+        let mut store = world.store().await;
+        assert_eq!(store.claim(&request()).await.unwrap().posts.len(), 1);
+        store.close().await;
+        wait_for_the_stores_session_to_end(&mut raw).await;
+        let read = raw.number(counts).await - before;
+        assert!(read < 3_000, "statistics {statistics}: {read} rows read");
+    }
+}
+
+/// A session's counts are out when the session is gone.
+async fn wait_for_the_stores_session_to_end(raw: &mut Raw) {
+    let sessions = "SELECT count(*) FROM pg_stat_activity
+                    WHERE datname = current_database() AND application_name = 'publisher'";
+    while raw.number(sessions).await > 0 {}
 }
 
 async fn sqlite_plan(connection: &mut SqliteConnection) -> Vec<String> {

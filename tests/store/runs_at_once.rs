@@ -15,6 +15,7 @@ on_both_databases!(
     each_post_is_claimed_by_one_run,
     small_claims_at_once_take_everything_in_the_end,
     a_claim_and_a_cancellation_do_not_both_win,
+    runs_at_once_keep_to_a_limit_together,
 );
 
 async fn each_post_is_claimed_by_one_run(world: World) {
@@ -72,6 +73,24 @@ async fn small_claims_at_once_take_everything_in_the_end(world: World) {
     claimed.extend(rest.posts.iter().map(|post| post.id));
     let distinct: BTreeSet<PostId> = claimed.iter().copied().collect();
     assert_eq!((claimed.len(), distinct.len()), (2_000, 2_000));
+}
+
+async fn runs_at_once_keep_to_a_limit_together(world: World) {
+    let mut raw = world.raw().await;
+    let account = raw.account("ada", "slack").await;
+    raw.limit("owner:ada", "day", 5).await;
+    raw.posts(account, 30, 200).await;
+    let mut stores = join_all((0..8).map(|_| world.store())).await;
+    let claims = join_all(stores.iter_mut().map(async |store| {
+        let mut count = 0;
+        for _ in 0..5 {
+            let claim = store.claim(&request()).await.unwrap();
+            count += claim.posts.len();
+        }
+        count
+    }))
+    .await;
+    assert_eq!(claims.iter().sum::<usize>(), 5, "{claims:?}");
 }
 
 /// Whoever is second sees what the first did.
