@@ -362,14 +362,14 @@ async fn a_post_that_somebody_changed_is_not_overwritten(world: World) {
     let mut raw = world.raw().await;
     let account = raw.account("ada", "slack").await;
     let mut ids = Vec::new();
-    for _ in 0..6 {
+    for _ in 0..7 {
         ids.push(raw.post(account, 3).await);
     }
     let first = request();
     let mut store = world.store().await;
     let mut posts = store.claim(&first).await.unwrap().posts;
     posts.sort_unstable_by_key(|post| post.id);
-    // Somebody resolves two by hand, deletes one, and one went to another run.
+    // Somebody resolves two by hand, deletes one, and two went to another run.
     for (id, status) in [(ids[0], "canceled"), (ids[1], "failed")] {
         raw.run(&format!(
             "UPDATE posts SET status = '{status}', lease_until = NULL WHERE id = {id}"
@@ -379,9 +379,10 @@ async fn a_post_that_somebody_changed_is_not_overwritten(world: World) {
     raw.run(&format!("DELETE FROM posts WHERE id = {}", ids[2]))
         .await;
     raw.run(&format!(
-        "UPDATE posts SET claim = '{}' WHERE id = {}",
+        "UPDATE posts SET claim = '{}' WHERE id IN ({}, {})",
         Uuid::new_v4(),
-        ids[3]
+        ids[3],
+        ids[4]
     ))
     .await;
     let before = raw.table("posts").await;
@@ -392,6 +393,7 @@ async fn a_post_that_somebody_changed_is_not_overwritten(world: World) {
         published("p2"),
         retry(now(), None),
         published("p4"),
+        published("p5"),
         failed("no"),
     ];
     let settled: Vec<Settled> = posts
@@ -402,12 +404,12 @@ async fn a_post_that_somebody_changed_is_not_overwritten(world: World) {
     let mut report =
         commit::outcomes(&mut store, first.run, record(first.run), &settled, now()).await;
     report.lost.sort_unstable();
-    assert_eq!(report.lost, ids[..4]);
+    assert_eq!(report.lost, ids[..5]);
     assert!(report.refused.is_empty() && report.unrecorded.is_none());
     let after = raw.table("posts").await;
-    assert_eq!(after[..3], before[..3], "theirs is untouched");
-    assert_eq!(raw.status(ids[4]).await, "published");
-    assert_eq!(raw.status(ids[5]).await, "failed");
+    assert_eq!(after[..4], before[..4], "theirs is untouched");
+    assert_eq!(raw.status(ids[5]).await, "published");
+    assert_eq!(raw.status(ids[6]).await, "failed");
 }
 
 async fn a_run_that_lost_its_lease_overwrites_nothing(world: World) {

@@ -22,6 +22,7 @@ on_both_databases!(
     a_limit_of_zero_holds_everything,
     a_scope_with_nothing_left_leaves_its_places_to_others,
     a_held_account_does_not_use_up_its_owners_limit,
+    what_a_limit_holds_back_takes_no_turn,
     the_order_within_a_limit_is_the_queues,
     a_scope_is_a_name_and_no_pattern,
     a_limit_and_a_claims_own_limit_work_together,
@@ -265,6 +266,27 @@ async fn a_held_account_does_not_use_up_its_owners_limit(world: World) {
         taken(&world, &mut raw, &[disabled, partly, free]).await,
         [0, 1, 2]
     );
+}
+
+/// An owner's posts that stay anyway must not push its other posts behind everybody else's.
+async fn what_a_limit_holds_back_takes_no_turn(world: World) {
+    let mut raw = world.raw().await;
+    let held = raw.account("ada", "facebook").await;
+    let partly = raw.account("ada", "linkedin").await;
+    let free = raw.account("ada", "slack").await;
+    let other = raw.account("bob", "slack").await;
+    raw.limit("platform:facebook", "day", 0).await;
+    raw.limit(&format!("account:{partly}"), "day", 1).await;
+    for account in [held, partly] {
+        raw.posts(account, 50, 10).await;
+    }
+    raw.posts(other, 30, 10).await;
+    let its = raw.post(free, 20).await;
+    let claim = world.store().await.claim(&request()).await.unwrap();
+    let of = |post: &publisher::post::ClaimedPost| post.account.id;
+    let accounts: Vec<i64> = claim.posts.iter().map(of).collect();
+    assert_eq!(accounts[..4], [partly, other, other, free]);
+    assert_eq!(claim.posts[3].id, its);
 }
 
 async fn the_order_within_a_limit_is_the_queues(world: World) {
