@@ -59,29 +59,32 @@ standing AS (
     LEFT JOIN rule ro ON ro.scope = 'owner:' || d.owner
     LEFT JOIN rule rp ON rp.scope = 'platform:' || d.platform
 ),
-turns AS (
-    SELECT s.*, row_number() OVER (PARTITION BY priority, class, owner, held IS NULL ORDER BY scheduled_at, id) AS turn
-    FROM standing s
-),
-places AS (
-    SELECT t.*, row_number() OVER (ORDER BY priority DESC, class, turn, scheduled_at, id) AS place FROM turns t
-),
--- Then each scope admits as many as it has left, in that order: the account, then the owner, then the platform.
+-- Then each scope admits as many as it has left: the account, the owner, and below the platform. The first two come
+-- before the turns, so that what they hold back takes no turn of the owner's; the order within them is the queue's.
 by_account AS (
-    SELECT p.*, CASE WHEN held IS NULL AND action = 'publish' AND account_left <
-        row_number() OVER (PARTITION BY account_id, held IS NULL AND action = 'publish' ORDER BY place)
+    SELECT s.*, CASE WHEN held IS NULL AND action = 'publish' AND account_left <
+        row_number() OVER (PARTITION BY account_id, held IS NULL AND action = 'publish'
+                           ORDER BY priority DESC, class, scheduled_at, id)
         THEN account_rule ELSE held END AS held_1
-    FROM places p
+    FROM standing s
 ),
 by_owner AS (
     SELECT a.*, CASE WHEN held_1 IS NULL AND action = 'publish' AND owner_left <
-        row_number() OVER (PARTITION BY owner, held_1 IS NULL AND action = 'publish' ORDER BY place)
+        row_number() OVER (PARTITION BY owner, held_1 IS NULL AND action = 'publish'
+                           ORDER BY priority DESC, class, scheduled_at, id)
         THEN owner_rule ELSE held_1 END AS held_2
     FROM by_account a
+),
+turns AS (
+    SELECT o.*, row_number() OVER (PARTITION BY priority, class, owner, held_2 IS NULL ORDER BY scheduled_at, id) AS turn
+    FROM by_owner o
+),
+places AS (
+    SELECT t.*, row_number() OVER (ORDER BY priority DESC, class, turn, scheduled_at, id) AS place FROM turns t
 ),
 queue AS MATERIALIZED (
     SELECT id, place, action, CASE WHEN held_2 IS NULL AND action = 'publish' AND platform_left <
         row_number() OVER (PARTITION BY platform, held_2 IS NULL AND action = 'publish' ORDER BY place)
         THEN platform_rule ELSE held_2 END AS held_by
-    FROM by_owner
+    FROM places
 )
