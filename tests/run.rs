@@ -449,6 +449,33 @@ fn sqlite_is_made_on_first_use_at_the_default_place_only() {
 }
 
 #[test]
+fn at_a_terminal_it_shows_bars_and_a_table() {
+    let world = World::sqlite();
+    world.due([post(world.account("slack", 1, "alder"), "hi")]);
+    // `script` gives the command a terminal.
+    let mut command = std::process::Command::new("script");
+    command
+        .args([
+            "-qec",
+            &format!("{} run", env!("CARGO_BIN_EXE_publisher")),
+            "/dev/null",
+        ])
+        .env_clear()
+        .env("TERM", "xterm")
+        .env("DATABASE_URL", &world.database_url)
+        .env("ENCRYPTION_KEY", support::world::KEY)
+        .env("PUBLISHER_SANDBOX", &world.sandbox.url);
+    let ended = support::world::Ended::from(command.output().unwrap()).exits(0);
+    for part in ["slack ██", "1 of 8", "1 of 1 due posts published"] {
+        assert!(
+            ended.stdout.contains(part),
+            "no {part:?} in {}",
+            ended.stdout
+        );
+    }
+}
+
+#[test]
 fn the_demo_does_the_whole_job() {
     let temporary = tempfile::tempdir().unwrap();
     let mut command = bare_publisher(&["demo", "--latency", "5ms"]);
