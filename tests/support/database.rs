@@ -99,23 +99,7 @@ impl World {
 
     /// A plain connection.
     pub async fn raw(&self) -> Raw {
-        match self.backend {
-            Backend::Sqlite => {
-                let options = SqliteConnectOptions::new()
-                    .filename(self.dir.path().join("publisher.db"))
-                    .create_if_missing(true)
-                    .busy_timeout(Duration::from_secs(30));
-                Raw::Sqlite(options.connect().await.unwrap())
-            }
-            Backend::Postgres => {
-                let mut connection = PgConnection::connect(&self.url).await.unwrap();
-                sqlx::raw_sql("SET search_path = publisher, public; SET TimeZone = 'UTC'")
-                    .execute(&mut connection)
-                    .await
-                    .unwrap();
-                Raw::Postgres(connection)
-            }
-        }
+        Raw::connect(&self.url).await
     }
 }
 
@@ -132,6 +116,23 @@ fn literal(value: &Value) -> String {
 }
 
 impl Raw {
+    /// Connects; a missing SQLite file is made. On PostgreSQL the tables' names need no schema.
+    pub async fn connect(url: &str) -> Self {
+        if url.starts_with("sqlite:") {
+            let options: SqliteConnectOptions = url.parse().unwrap();
+            let options = options
+                .create_if_missing(true)
+                .busy_timeout(Duration::from_secs(30));
+            return Self::Sqlite(options.connect().await.unwrap());
+        }
+        let mut connection = PgConnection::connect(url).await.unwrap();
+        sqlx::raw_sql("SET search_path = publisher, public; SET TimeZone = 'UTC'")
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        Self::Postgres(connection)
+    }
+
     /// Runs statements that must go through.
     pub async fn run(&mut self, sql: &str) {
         self.try_run(sql)
