@@ -155,7 +155,13 @@ fn run_as_postgres(dir: &Path) -> Vec<&'static str> {
             .unwrap()
             .success()
     );
-    vec!["runuser", "-u", "postgres", "--"]
+    // It executes the server in its own place, so that a signal to it is one to the server.
+    vec![
+        "setpriv",
+        "--reuid=postgres",
+        "--regid=postgres",
+        "--init-groups",
+    ]
 }
 
 fn is_root() -> bool {
