@@ -280,3 +280,6 @@ impl Settled {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,24 +13,25 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use futures::stream::poll_fn;
 use futures::{FutureExt, StreamExt};
-use secrecy::ExposeSecret;
-use serde_json::Value;
 use url::Url;
 
-use crate::account::Credentials;
 use crate::config::PlatformSettings;
-use crate::http::{Http, Session, Trail, one_line};
-use crate::outcome::{Block, Failure, Outcome, Published, Reason, Scope, Settled};
+use crate::http::{Http, Session, one_line};
+use crate::outcome::{Failure, Outcome, Published, Reason, Scope, Settled};
 use crate::platform::{self, Platform, Step};
-use crate::post::{Action, ClaimedPost};
+use crate::post::ClaimedPost;
 use crate::progress::Progress;
 use crate::schedule::{Clock, Lateness, retry_delay};
-use crate::secret::{self, Key};
+use crate::secret::Key;
 use crate::stop::Stop;
 
+mod breaker;
+mod job;
 mod pace;
 mod queue;
 
+use breaker::Breaker;
+use job::{Job, Unstarted};
 pub use pace::Pace;
 use queue::{Entry, Next, Queue};
 
@@ -38,8 +39,6 @@ use queue::{Entry, Next, Queue};
 const SHORT_WAIT: Duration = Duration::from_secs(10);
 /// So often, then it becomes the post's outcome.
 const SHORT_WAITS: u32 = 5;
-/// So many failures of one class in a row stop the rest of a platform or of an account in this run.
-const BREAKER: u32 = 3;
 
 /// How to publish.
 #[derive(Debug)]
@@ -96,20 +95,6 @@ struct Context<'a> {
     panicked: Cell<bool>,
 }
 
-/// A post on its way.
-struct Job {
-    post: ClaimedPost,
-    platform: &'static dyn Platform,
-    credentials: Credentials,
-    base: String,
-    trail: Trail,
-    checkpoint: RefCell<Option<Value>>,
-    started: Cell<Option<Instant>>,
-    short_waits: Cell<u32>,
-    took: Cell<Duration>,
-    outcome: RefCell<Option<Outcome>>,
-}
-
 /// Publishes the claimed posts. `claimed` is the instant of the claim, for the lease.
 pub async fn all(
     posts: Vec<ClaimedPost>,
@@ -132,14 +117,14 @@ pub async fn all(
     let mut results = Results::default();
     let mut jobs: Vec<Job> = Vec::with_capacity(posts.len());
     for post in posts {
-        match prepare(post, settings) {
+        match Job::new(post, settings).map_err(|unstarted| *unstarted) {
             Ok(job) => jobs.push(job),
             Err(Unstarted { settled, locked }) => {
                 if let Some(why) = locked {
                     results.locked.insert(settled.post.account.label(), why);
                 }
                 progress.settled(&settled.post.account.platform, &settled.outcome);
-                results.settled.push(*settled);
+                results.settled.push(settled);
             }
         }
     }
@@ -156,167 +141,11 @@ pub async fn all(
     results
 }
 
-/// A post for which no step is taken, and the reason if that is its account's credentials.
-struct Unstarted {
-    settled: Box<Settled>,
-    locked: Option<String>,
-}
-
-/// Settles what needs no platform, and opens the credentials of the rest.
-fn prepare(post: ClaimedPost, settings: &Settings) -> Result<Job, Unstarted> {
-    let settle = |post: ClaimedPost, outcome, locked| {
-        let checkpoint = post.checkpoint.clone();
-        Unstarted {
-            settled: Box::new(Settled {
-                post,
-                outcome,
-                checkpoint,
-                took: Duration::ZERO,
-            }),
-            locked,
-        }
-    };
-    match post.action {
-        Action::Expire => return Err(settle(post, Outcome::Expired, None)),
-        Action::Recover => {
-            let reason = Reason::new(
-                "interrupted",
-                "the run that held this post ended without recording what became of it; look at the platform before \
-                 it is sent again",
-            );
-            return Err(settle(post, Outcome::Unconfirmed { reason }, None));
-        }
-        Action::Publish => {}
-    }
-    let Some(platform) = platform::by_name(&post.account.platform) else {
-        let known = platform::names().join(", ");
-        let message = format!(
-            "this version knows no platform `{}`; it knows {known}",
-            post.account.platform
-        );
-        return Err(settle(
-            post,
-            Outcome::Failed {
-                reason: Reason::new("rejected", message),
-            },
-            None,
-        ));
-    };
-    let problems = problems(platform, &post);
-    if !problems.is_empty() {
-        let reason = Reason::new("rejected", problems.join("; "));
-        return Err(settle(post, Outcome::Failed { reason }, None));
-    }
-    let Some(sealed) = post.account.credentials.as_deref() else {
-        let reason = Reason::new(
-            "needs_login",
-            "no token is stored for this account; add one with `publisher accounts add`",
-        );
-        let due_at = post.scheduled_at;
-        return Err(settle(
-            post,
-            Outcome::Retry {
-                due_at,
-                counts: false,
-                block: Some(Block::NeedsLogin),
-                reason,
-            },
-            None,
-        ));
-    };
-    let opened = match &settings.key {
-        Some(key) => secret::open(
-            key,
-            &post.account.platform,
-            &post.account.external_id,
-            sealed,
-        )
-        .map_err(|error| error.to_string()),
-        None => Err("there is no key: ENCRYPTION_KEY is not set".to_owned()),
-    };
-    match opened {
-        Ok(credentials) => Ok(Job::new(post, platform, credentials, settings)),
-        Err(why) => Err(settle(post, Outcome::Released, Some(why))),
-    }
-}
-
 /// Everything that keeps a post from being published, as far as can be known without asking its platform.
 pub fn problems(platform: &dyn Platform, post: &ClaimedPost) -> Vec<String> {
     let mut problems = platform.validate(&post.content);
     problems.extend(crate::media::problems(&post.content));
     problems
-}
-
-impl Job {
-    fn new(
-        post: ClaimedPost,
-        platform: &'static dyn Platform,
-        credentials: Credentials,
-        settings: &Settings,
-    ) -> Self {
-        let name = platform.name();
-        let own = settings
-            .platforms
-            .get(name)
-            .and_then(|settings| settings.base_url.as_ref());
-        let base = match (own, &settings.sandbox) {
-            (Some(url), _) => url.as_str().trim_end_matches('/').to_owned(),
-            (None, Some(url)) => format!("{}/{name}", url.as_str().trim_end_matches('/')),
-            (None, None) => platform.base_url(&post.account).to_owned(),
-        };
-        let checkpoint = RefCell::new(post.checkpoint.clone());
-        Self {
-            post,
-            platform,
-            credentials,
-            base,
-            trail: Trail::default(),
-            checkpoint,
-            started: Cell::new(None),
-            short_waits: Cell::new(0),
-            took: Cell::new(Duration::ZERO),
-            outcome: RefCell::new(None),
-        }
-    }
-
-    /// The outcome, also of a post that was cut off before it had one.
-    fn settle(self) -> Settled {
-        let cut_off = || {
-            if self.trail.sent.get() {
-                let reason = Reason::new(
-                    "stopped",
-                    "the run was stopped before the platform answered",
-                );
-                Outcome::Unconfirmed { reason }
-            } else {
-                Outcome::Released
-            }
-        };
-        let outcome = self.outcome.borrow_mut().take().unwrap_or_else(cut_off);
-        Settled {
-            post: self.post,
-            outcome,
-            checkpoint: self.checkpoint.into_inner(),
-            took: self.took.get(),
-        }
-    }
-
-    /// Text without this account's secrets: a platform may quote them back.
-    fn redact(&self, text: &mut String) {
-        let secrets = [
-            Some(&self.credentials.access_token),
-            self.credentials.refresh_token.as_ref(),
-        ];
-        for secret in secrets
-            .into_iter()
-            .flatten()
-            .map(ExposeSecret::expose_secret)
-        {
-            if !secret.is_empty() && text.contains(secret) {
-                *text = text.replace(secret, "[redacted]");
-            }
-        }
-    }
 }
 
 /// The platform's lane, if it has anything to do.
@@ -545,47 +374,4 @@ fn conclude(job: &Job, outcome: Outcome, context: &Context<'_>) {
 /// A random number from 0 to 1. Without randomness every run waits the full time, which is safe.
 fn jitter() -> f64 {
     getrandom::u32().map_or(1.0, |random| f64::from(random) / f64::from(u32::MAX))
-}
-
-/// Counts failures of one class in a row, per platform and per account.
-#[derive(Default)]
-struct Breaker {
-    platform: Streak,
-    accounts: BTreeMap<i64, Streak>,
-}
-
-#[derive(Default)]
-struct Streak {
-    class: &'static str,
-    length: u32,
-}
-
-impl Streak {
-    fn add(&mut self, class: &'static str) -> bool {
-        self.length = if self.class == class {
-            self.length + 1
-        } else {
-            1
-        };
-        self.class = class;
-        self.length >= BREAKER
-    }
-}
-
-impl Breaker {
-    fn success(&mut self, account: i64) {
-        self.platform = Streak::default();
-        self.accounts.remove(&account);
-    }
-
-    fn failure(&mut self, account: i64, class: &'static str) -> Next {
-        let account_trips = self.accounts.entry(account).or_default().add(class);
-        if self.platform.add(class) {
-            Next::StopPlatform
-        } else if account_trips {
-            Next::StopAccount
-        } else {
-            Next::Done
-        }
-    }
 }

@@ -8,11 +8,6 @@
 //! values), `world` (what was published, and the counters), `fault`, then one file per platform.
 //! A platform is a function from a request to a reply; only YouTube's bytes are read as they come.
 
-#![allow(
-    clippy::doc_markdown,
-    reason = "YouTube and LinkedIn are names, not code"
-)]
-
 mod line;
 mod wire;
 mod world;

@@ -223,15 +223,52 @@ pub struct Preview {
     pub posts: Vec<(ClaimedPost, Option<String>)>,
 }
 
+/// What a row says beside its post.
 #[derive(Deserialize)]
-struct DueRow {
+struct DueHead {
     now: DateTime<Utc>,
     schema: Option<i64>,
-    post: Option<ClaimedPost>,
     #[serde(default)]
     held_by: Option<String>,
     #[serde(default)]
     places: Option<std::collections::HashMap<PostId, (i64, Action)>>,
+}
+
+/// A row's post.
+#[derive(Deserialize)]
+struct DuePost<T> {
+    post: Option<T>,
+}
+
+#[derive(Deserialize)]
+struct PostNumber {
+    id: PostId,
+}
+
+struct DueRow {
+    head: DueHead,
+    post: Option<ClaimedPost>,
+}
+
+impl DueRow {
+    /// Reads the two apart: a post that an application wrote so that it can't be read (JSON of any depth, numbers of
+    /// any size) must not hold up the others.
+    fn read(row: &str) -> Result<Self, StoreError> {
+        let head = parse(row)?;
+        let post = match serde_json::from_str(row) {
+            Ok(DuePost { post }) => post,
+            Err(why) => {
+                let DuePost::<PostNumber> { post } = parse(row)?;
+                tracing::error!(
+                    post.id = post.map(|post| post.id),
+                    %why,
+                    "a post can't be read and was passed over; correct its media, options or checkpoint"
+                );
+                None
+            }
+        };
+        Ok(Self { head, post })
+    }
 }
 
 /// What a commit writes; see `commit.rs`.
@@ -300,10 +337,10 @@ impl Store {
             return Ok(Claim { now: None, posts });
         }
         let rows = self.due(&CLAIM, Access::Writes, request).await?;
-        let now = rows.first().map(|row| row.now);
+        let now = rows.first().map(|row| row.head.now);
         let places = rows
             .iter()
-            .find_map(|row| row.places.clone())
+            .find_map(|row| row.head.places.clone())
             .unwrap_or_default();
         let mut posts: Vec<ClaimedPost> = rows.into_iter().filter_map(|row| row.post).collect();
         for post in &mut posts {
@@ -328,10 +365,10 @@ impl Store {
     /// What a claim would find, without claiming it: reads only.
     pub async fn preview(&mut self, request: &Request) -> Result<Preview, StoreError> {
         let rows = self.due(&PREVIEW, Access::Reads, request).await?;
-        let now = rows.first().map(|row| row.now);
+        let now = rows.first().map(|row| row.head.now);
         let posts = rows
             .into_iter()
-            .filter_map(|row| Some((row.post?, row.held_by)))
+            .filter_map(|row| Some((row.post?, row.head.held_by)))
             .collect();
         Ok(Preview { now, posts })
     }
@@ -342,9 +379,15 @@ impl Store {
         access: Access,
         request: &Request,
     ) -> Result<Vec<DueRow>, StoreError> {
-        let rows: Vec<DueRow> = self.query(sql, access, &request.argument()).await?;
+        let calls = [Call::new(sql, &request.argument())];
+        let rows = self.transaction(access, &calls).await?;
+        let rows: Vec<DueRow> = rows
+            .iter()
+            .flatten()
+            .map(|row| DueRow::read(row))
+            .collect::<Result<_, _>>()?;
         if let Some(row) = rows.first() {
-            migrate::compare(row.schema.unwrap_or_default(), "the database")?;
+            migrate::compare(row.head.schema.unwrap_or_default(), "the database")?;
         }
         Ok(rows)
     }
@@ -365,17 +408,18 @@ impl Store {
                 &json!({"claim": run, "rows": outcomes.settled, "accounts": outcomes.accounts}),
             ),
         ];
-        if let Some(record) = &outcomes.run {
-            calls.push(Call::new(&RUN, record));
-        }
         if !outcomes.accounts.is_empty() && !STANDING.dialect(&self.backend).is_empty() {
             calls.push(Call::new(
                 &STANDING,
-                &json!({"accounts": outcomes.accounts}),
+                &json!({"claim": run, "accounts": outcomes.accounts}),
             ));
         }
+        // The last, so that the others can tell whether it was there before.
+        if let Some(record) = &outcomes.run {
+            calls.push(Call::new(&RUN, record));
+        }
         let rows = self.transaction(Access::Writes, &calls).await?;
-        if outcomes.run.is_some() && rows[2].is_empty() {
+        if outcomes.run.is_some() && rows.last().is_some_and(Vec::is_empty) {
             return Ok(Committed::Before);
         }
         let ids = rows[0]

@@ -14,9 +14,9 @@ CREATE TABLE publisher.accounts (
     display_name     text        NOT NULL DEFAULT '',
     timezone         text        NOT NULL DEFAULT 'UTC',
     credentials      text,
-    token_expires_at timestamptz CHECK (isfinite(token_expires_at)),
+    token_expires_at timestamptz CHECK (token_expires_at BETWEEN '0001-01-01Z' AND '9999-12-31Z'),
     status           text        NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'needs_login', 'disabled')),
-    blocked_until    timestamptz CHECK (isfinite(blocked_until)),
+    blocked_until    timestamptz CHECK (blocked_until BETWEEN '0001-01-01Z' AND '9999-12-31Z'),
     blocked_reason   text,
     settings         jsonb       NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(settings) = 'object'),
     created_at       timestamptz NOT NULL DEFAULT now(),
@@ -169,12 +169,15 @@ CREATE INDEX runs_started ON publisher.runs (started_at);
 CREATE FUNCTION publisher.instant_of(wall timestamp, zone text) RETURNS timestamptz
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS $$
 DECLARE
-    later   timestamptz := wall AT TIME ZONE zone;
+    -- AT TIME ZONE reads these four names as abbreviations, which have no summer time. The zones they are links to:
+    place   text := CASE upper(zone) WHEN 'CET' THEN 'Europe/Brussels' WHEN 'MET' THEN 'Europe/Brussels'
+                                     WHEN 'EET' THEN 'Europe/Athens' WHEN 'WET' THEN 'Europe/Lisbon' ELSE zone END;
+    later   timestamptz := wall AT TIME ZONE place;
     before  timestamptz := later - interval '1 day';
     -- The same wall clock, read with the offset that was in force a day before.
-    earlier timestamptz := (wall - ((before AT TIME ZONE zone) - (before AT TIME ZONE 'UTC'))) AT TIME ZONE 'UTC';
+    earlier timestamptz := (wall - ((before AT TIME ZONE place) - (before AT TIME ZONE 'UTC'))) AT TIME ZONE 'UTC';
 BEGIN
-    IF earlier < later AND earlier AT TIME ZONE zone = wall THEN
+    IF earlier < later AND earlier AT TIME ZONE place = wall THEN
         RETURN earlier;
     END IF;
     RETURN later;
@@ -234,4 +237,5 @@ ALTER TABLE publisher.posts ENABLE ROW LEVEL SECURITY;
 ALTER TABLE publisher.limits ENABLE ROW LEVEL SECURITY;
 ALTER TABLE publisher.runs ENABLE ROW LEVEL SECURITY;
 REVOKE ALL ON ALL TABLES IN SCHEMA publisher FROM PUBLIC;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA publisher FROM PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA publisher FROM PUBLIC;

@@ -1,7 +1,7 @@
 -- The same tables as on PostgreSQL, without the schema.
 -- Instants are text, RFC 3339 in UTC with milliseconds ('2026-03-01T09:00:00.000Z'), so that they sort as text.
 -- A trigger brings other spellings ('2026-03-01 09:00', '2026-03-01T10:00:00+01:00') into that form;
--- a time without an offset is UTC.
+-- a time without an offset is UTC. The tables are STRICT: text in a number's place, or a blob in a text's, is refused.
 
 CREATE TABLE accounts (
     id               INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -18,11 +18,11 @@ CREATE TABLE accounts (
     -- The sealed token (see `publisher accounts add`); null until one is stored.
     credentials      TEXT,
     -- When the access token ends; null if never or unknown.
-    token_expires_at TEXT CHECK (token_expires_at GLOB '????-??-??T??:??:??.???Z'),
+    token_expires_at TEXT CHECK (token_expires_at IS strftime('%Y-%m-%dT%H:%M:%fZ', token_expires_at, '+0 days')),
     -- active | needs_login (a person must connect it again) | disabled. Posts of accounts that are not active wait.
     status           TEXT NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'needs_login', 'disabled')),
     -- No post of this account is claimed before this instant (a rate limit).
-    blocked_until    TEXT CHECK (blocked_until GLOB '????-??-??T??:??:??.???Z'),
+    blocked_until    TEXT CHECK (blocked_until IS strftime('%Y-%m-%dT%H:%M:%fZ', blocked_until, '+0 days')),
     -- Why it is blocked, in words.
     blocked_reason   TEXT,
     -- JSON object of per-account settings, typed per platform.
@@ -30,7 +30,7 @@ CREATE TABLE accounts (
     created_at       TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
     updated_at       TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
     UNIQUE (platform, external_id)
-);
+) STRICT;
 
 CREATE TABLE posts (
     id               INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -48,21 +48,29 @@ CREATE TABLE posts (
     -- JSON object, typed per platform: title, privacy, tags, first_comment …
     options          TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(options) AND json_type(options) = 'object'),
     -- When it was to go out. Lateness and expiry count from here.
-    scheduled_at     TEXT NOT NULL CHECK (scheduled_at GLOB '[2-9]???-??-??*' AND strftime('%s', scheduled_at) IS NOT NULL),
+    -- (SQLite itself takes February 30 and hour 24: a date must be its own calendar date, and a day has 24 hours.)
+    scheduled_at     TEXT NOT NULL CHECK (scheduled_at GLOB '[2-9]???-??-??*' AND julianday(scheduled_at) IS NOT NULL
+                                          AND substr(scheduled_at, 12, 2) < '24'
+                                          AND date(substr(scheduled_at, 1, 10)) IS substr(scheduled_at, 1, 10)),
     -- The wall-clock time that the person asked for, and its IANA zone. SQLite knows no zones: set scheduled_at too.
     local_time       TEXT,
     timezone         TEXT,
     -- When it is next looked at; starts as scheduled_at and moves forward on a retry. Filled in by a trigger.
-    due_at           TEXT CHECK (due_at IS NULL OR due_at GLOB '????-??-??*' AND strftime('%s', due_at) IS NOT NULL),
+    due_at           TEXT CHECK (due_at IS NULL OR due_at GLOB '[2-9]???-??-??*' AND julianday(due_at) IS NOT NULL
+                                 AND substr(due_at, 12, 2) < '24'
+                                 AND date(substr(due_at, 1, 10)) IS substr(due_at, 1, 10)),
     -- After this it is never sent; null: the default window (24 hours after scheduled_at).
-    expires_at       TEXT CHECK (expires_at GLOB '????-??-??*' AND strftime('%Y-%m-%dT%H:%M:%fZ', expires_at) > strftime('%Y-%m-%dT%H:%M:%fZ', scheduled_at)),
+    expires_at       TEXT CHECK (expires_at IS NULL OR expires_at GLOB '[2-9]???-??-??*'
+                                 AND coalesce(julianday(expires_at) > julianday(scheduled_at), 0)
+                                 AND substr(expires_at, 12, 2) < '24'
+                                 AND date(substr(expires_at, 1, 10)) IS substr(expires_at, 1, 10)),
     -- Higher goes first; 0 is normal.
-    priority         INTEGER NOT NULL DEFAULT 0 CHECK (typeof(priority) = 'integer'),
+    priority         INTEGER NOT NULL DEFAULT 0 CHECK (priority BETWEEN -2147483648 AND 2147483647),
     status           TEXT NOT NULL DEFAULT 'pending' CHECK (status IN
                          ('pending', 'publishing', 'published', 'failed', 'unconfirmed', 'expired', 'canceled')),
     -- How many times a run tried to send it, and after how many it is failed.
-    attempts         INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
-    max_attempts     INTEGER NOT NULL DEFAULT 5 CHECK (max_attempts > 0),
+    attempts         INTEGER NOT NULL DEFAULT 0 CHECK (attempts BETWEEN 0 AND 2147483647),
+    max_attempts     INTEGER NOT NULL DEFAULT 5 CHECK (max_attempts BETWEEN 1 AND 2147483647),
     -- The run that claimed it last (runs.id); while publishing, the claim holds until lease_until.
     claim            TEXT,
     lease_until      TEXT,
@@ -85,7 +93,7 @@ CREATE TABLE posts (
     CHECK ((status = 'publishing') = (lease_until IS NOT NULL)),
     CHECK (status <> 'publishing' OR claim IS NOT NULL),
     CHECK (status <> 'published' OR published_at IS NOT NULL)
-);
+) STRICT;
 
 CREATE INDEX posts_due ON posts (due_at) WHERE status = 'pending';
 CREATE INDEX posts_lease ON posts (lease_until) WHERE status = 'publishing';
@@ -100,9 +108,9 @@ CREATE TABLE limits (
     -- Rolling: a day is 24 hours, a month 30 days.
     "window" TEXT NOT NULL CHECK ("window" IN ('minute', 'hour', 'day', 'month')),
     -- At most so many in the window; 0 holds everything back.
-    max      INTEGER NOT NULL CHECK (max >= 0),
+    max      INTEGER NOT NULL CHECK (max BETWEEN 0 AND 2147483647),
     PRIMARY KEY (scope, action, "window")
-);
+) STRICT;
 
 -- One row per run that had something due; posts.claim refers to it.
 CREATE TABLE runs (
@@ -121,15 +129,15 @@ CREATE TABLE runs (
     -- JSON: the same counts per platform.
     platforms   TEXT NOT NULL CHECK (json_valid(platforms)),
     exit_code   INTEGER NOT NULL
-);
+) STRICT;
 CREATE INDEX runs_started ON runs (started_at);
 
 -- Instants in their one form, and due_at.
 CREATE TRIGGER posts_fill_insert AFTER INSERT ON posts
 WHEN NEW.due_at IS NULL
-  OR NEW.scheduled_at NOT GLOB '????-??-??T??:??:??.???Z'
-  OR NEW.due_at NOT GLOB '????-??-??T??:??:??.???Z'
-  OR NEW.expires_at NOT GLOB '????-??-??T??:??:??.???Z'
+  OR NEW.scheduled_at IS NOT strftime('%Y-%m-%dT%H:%M:%fZ', NEW.scheduled_at)
+  OR NEW.due_at IS NOT strftime('%Y-%m-%dT%H:%M:%fZ', NEW.due_at)
+  OR NEW.expires_at IS NOT strftime('%Y-%m-%dT%H:%M:%fZ', NEW.expires_at)
 BEGIN
     UPDATE posts SET
         scheduled_at = strftime('%Y-%m-%dT%H:%M:%fZ', NEW.scheduled_at),
@@ -142,7 +150,8 @@ END;
 CREATE TRIGGER posts_fill_update AFTER UPDATE ON posts
 WHEN NEW.updated_at = OLD.updated_at
   OR NEW.scheduled_at <> OLD.scheduled_at
-  OR NEW.expires_at <> OLD.expires_at
+  OR NEW.expires_at IS NOT OLD.expires_at
+  OR NEW.due_at IS NOT OLD.due_at AND NEW.due_at IS NOT strftime('%Y-%m-%dT%H:%M:%fZ', NEW.due_at)
 BEGIN
     UPDATE posts SET
         scheduled_at = strftime('%Y-%m-%dT%H:%M:%fZ', NEW.scheduled_at),

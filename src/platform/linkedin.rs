@@ -13,8 +13,6 @@
 //! Text and links so far. LinkedIn does not read a link: its title is the option `title`, else the first line of the
 //! body.
 
-#![allow(clippy::doc_markdown, reason = "LinkedIn is a name, not code")]
-
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};

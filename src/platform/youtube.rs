@@ -15,8 +15,6 @@
 //! (the account's setting `privacy`, else `public`: what a person publishes is meant to be seen), `tags`,
 //! `category_id`, `made_for_kids`.
 
-#![allow(clippy::doc_markdown, reason = "YouTube is a name, not code")]
-
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};

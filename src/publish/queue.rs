@@ -197,3 +197,6 @@ impl Queue {
             .min()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -129,6 +129,10 @@ impl Postgres {
                 let create = "CREATE TABLE IF NOT EXISTS publisher.migrations \
                               (version bigint PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now()); \
                               COMMENT ON TABLE publisher.migrations IS 'Which versions of the schema were applied.'; \
+                              COMMENT ON COLUMN publisher.migrations.version IS 'The version.'; \
+                              COMMENT ON COLUMN publisher.migrations.name IS 'Its name.'; \
+                              COMMENT ON COLUMN publisher.migrations.applied_at IS 'When it was applied.'; \
+                              REVOKE ALL ON publisher.migrations FROM PUBLIC; \
                               ALTER TABLE publisher.migrations ENABLE ROW LEVEL SECURITY";
                 sqlx::raw_sql(create).execute(&mut *transaction).await?;
                 sqlx::query("INSERT INTO publisher.migrations (version, name) VALUES ($1, $2)")

@@ -60,7 +60,9 @@ impl Sqlite {
                 let query = sqlx::query_scalar(call.sql.sqlite)
                     .persistent(false)
                     .bind(&call.argument);
-                results.push(query.fetch_all(&mut *transaction).await?);
+                // As bytes: SQLite does not check that text is UTF-8, and one broken row must not fail the statement.
+                let rows: Vec<Vec<u8>> = query.fetch_all(&mut *transaction).await?;
+                results.push(rows.iter().map(|row| lossy(row)).collect());
             }
             transaction.commit().await?;
             Ok(results)
@@ -75,7 +77,7 @@ impl Sqlite {
             .persistent(false)
             .bind(&call.argument);
         let rows = query.fetch_all(&mut self.connection).await;
-        rows.map_err(|e| explain(&e, &self.path))
+        rows.map_err(|e: sqlx::Error| explain(&e, &self.path))
     }
 
     /// The schema's version, 0 if there is none.
@@ -113,6 +115,10 @@ impl Sqlite {
         // Everything is committed; closing folds the WAL back, and if it can't, the next opener does.
         self.connection.close().await.ok();
     }
+}
+
+fn lossy(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).into_owned()
 }
 
 async fn version(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {

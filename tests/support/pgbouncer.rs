@@ -1,10 +1,9 @@
 //! A private PgBouncer in transaction mode in front of the private PostgreSQL. It ends with the process.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 
-use super::postgres::{cluster, free_port, install, run_as_postgres};
+use super::postgres::{cluster, free_port, install, watched};
 
 /// A running pooler.
 pub struct PgBouncer {
@@ -32,26 +31,9 @@ impl PgBouncer {
             cluster().port()
         );
         std::fs::write(dir.join("pgbouncer.ini"), settings).unwrap();
-        let mut watchdog = Command::new("sh")
-            .arg("-c")
-            .arg("\"$@\" & server=$!; trap '' INT TERM; cat >/dev/null; kill -TERM $server; wait $server; rm -rf \"$DIR\"")
-            .arg("watchdog")
-            .args(run_as_postgres(&dir))
-            .arg("/usr/sbin/pgbouncer")
-            .arg(dir.join("pgbouncer.ini"))
-            .env("DIR", &dir)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(watchdog.stderr.take().unwrap()).lines();
-        let ready = log
-            .by_ref()
-            .map_while(Result::ok)
-            .find(|line| line.contains("process up"));
-        assert!(ready.is_some(), "PgBouncer did not start");
-        std::thread::spawn(move || log.map_while(Result::ok).for_each(drop));
+        let mut server = Command::new("/usr/sbin/pgbouncer");
+        server.arg(dir.join("pgbouncer.ini"));
+        let watchdog = watched(&server, &dir, "process up");
         Self {
             port,
             _watchdog: watchdog,

@@ -12,8 +12,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 /// A running cluster.
 pub struct Cluster {
     port: u16,
-    /// The watchdog's standard input: when this process ends, however it ends, the pipe closes and the watchdog stops
-    /// the server and removes its files.
+    /// See [`watched`].
     _watchdog: Child,
 }
 
@@ -54,33 +53,30 @@ impl Cluster {
             String::from_utf8_lossy(&initdb.stderr)
         );
         let port = free_port();
-        // The shell waits on its standard input and then ends the server that it started.
-        let mut watchdog = Command::new("sh")
-            .arg("-c")
-            .arg("\"$@\" & server=$!; trap '' INT TERM; cat >/dev/null; kill -INT $server; wait $server; rm -rf \"$DIR\"")
-            .arg("watchdog")
-            .args(&server_user)
-            .arg(bin.join("postgres"))
+        let mut server = Command::new(bin.join("postgres"));
+        server
             .arg("-D")
             .arg(&data)
-            .args(["-c", "listen_addresses=127.0.0.1", "-c", &format!("port={port}")])
-            .args(["-c", &format!("unix_socket_directories={}", dir.display()), "-c", "max_connections=200"])
-            .args(["-c", "shared_preload_libraries=pg_stat_statements", "-c", "pg_stat_statements.track_utility=off"])
-            .args(options)
-            .env("DIR", &dir)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut log = BufReader::new(watchdog.stderr.take().unwrap()).lines();
-        let ready = log
-            .by_ref()
-            .map_while(Result::ok)
-            .find(|line| line.contains("ready to accept connections"));
-        assert!(ready.is_some(), "PostgreSQL did not start");
-        // The server must never block on a full pipe.
-        std::thread::spawn(move || log.map_while(Result::ok).for_each(drop));
+            .args([
+                "-c",
+                "listen_addresses=127.0.0.1",
+                "-c",
+                &format!("port={port}"),
+            ])
+            .args([
+                "-c",
+                &format!("unix_socket_directories={}", dir.display()),
+                "-c",
+                "max_connections=200",
+            ])
+            .args([
+                "-c",
+                "shared_preload_libraries=pg_stat_statements",
+                "-c",
+                "pg_stat_statements.track_utility=off",
+            ])
+            .args(options);
+        let watchdog = watched(&server, &dir, "ready to accept connections");
         Self {
             port,
             _watchdog: watchdog,
@@ -110,6 +106,33 @@ impl Cluster {
     }
 }
 
+/// Starts a server that ends with this process, however that ends, and whose directory goes with it: a shell waits on
+/// its standard input, which closes then. Returns once the server's log says that it is ready.
+pub fn watched(server: &Command, dir: &Path, ready: &str) -> Child {
+    let mut watchdog = Command::new("sh")
+        .arg("-c")
+        .arg("\"$@\" & server=$!; trap '' INT TERM; cat >/dev/null; kill -INT $server; wait $server; rm -rf \"$DIR\"")
+        .arg("watchdog")
+        .args(run_as_postgres(dir))
+        .arg(server.get_program())
+        .args(server.get_args())
+        .env("DIR", dir)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(watchdog.stderr.take().unwrap()).lines();
+    let found = log
+        .by_ref()
+        .map_while(Result::ok)
+        .any(|line| line.contains(ready));
+    assert!(found, "{server:?} did not start");
+    // The server must never block on a full pipe.
+    std::thread::spawn(move || log.map_while(Result::ok).for_each(drop));
+    watchdog
+}
+
 /// A port that was free a moment ago.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0")
@@ -120,7 +143,7 @@ pub fn free_port() -> u16 {
 }
 
 /// The words that start a server which refuses to run as root, with a directory that it then owns.
-pub fn run_as_postgres(dir: &Path) -> Vec<&'static str> {
+fn run_as_postgres(dir: &Path) -> Vec<&'static str> {
     if !is_root() {
         return vec!["env"];
     }
@@ -132,7 +155,13 @@ pub fn run_as_postgres(dir: &Path) -> Vec<&'static str> {
             .unwrap()
             .success()
     );
-    vec!["runuser", "-u", "postgres", "--"]
+    // It executes the server in its own place, so that a signal to it is one to the server.
+    vec![
+        "setpriv",
+        "--reuid=postgres",
+        "--regid=postgres",
+        "--init-groups",
+    ]
 }
 
 fn is_root() -> bool {

@@ -11,10 +11,10 @@ use publisher::sandbox::{Fault, Sandbox, Settings};
 use publisher::secret::{self, Key};
 use publisher::store::{Database, Store, migrate};
 use serde_json::{Map, Value, json};
-use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+use super::database::Raw;
 use super::postgres::cluster;
 
 /// The key of every world's accounts.
@@ -239,28 +239,10 @@ impl World {
             .unwrap()
     }
 
-    /// The rows of a query whose columns are all text; columns are joined by `|`, nulls are empty. The schema's name
-    /// is left out in SQL and added for PostgreSQL by the search path.
+    /// The rows of a query with one column of text.
     pub fn rows(&self, sql: &str) -> Vec<String> {
-        self.runtime.block_on(async {
-            if self.is_postgres() {
-                let mut connection = PgConnection::connect(&self.direct_url).await.unwrap();
-                sqlx::raw_sql("SET search_path = publisher")
-                    .execute(&mut connection)
-                    .await
-                    .unwrap();
-                sqlx::query_scalar(AssertSqlSafe(sql))
-                    .fetch_all(&mut connection)
-                    .await
-                    .unwrap()
-            } else {
-                let mut connection = SqliteConnection::connect(&self.direct_url).await.unwrap();
-                sqlx::query_scalar(AssertSqlSafe(sql))
-                    .fetch_all(&mut connection)
-                    .await
-                    .unwrap()
-            }
-        })
+        self.runtime
+            .block_on(async { Raw::connect(&self.direct_url).await.texts(sql).await })
     }
 
     /// One value, as text.
@@ -272,25 +254,8 @@ impl World {
 
     /// Changes the database behind publisher's back.
     pub fn execute(&self, sql: &str) {
-        self.runtime.block_on(async {
-            if self.is_postgres() {
-                let mut connection = PgConnection::connect(&self.direct_url).await.unwrap();
-                sqlx::raw_sql("SET search_path = publisher")
-                    .execute(&mut connection)
-                    .await
-                    .unwrap();
-                sqlx::raw_sql(AssertSqlSafe(sql))
-                    .execute(&mut connection)
-                    .await
-                    .unwrap();
-            } else {
-                let mut connection = SqliteConnection::connect(&self.direct_url).await.unwrap();
-                sqlx::raw_sql(AssertSqlSafe(sql))
-                    .execute(&mut connection)
-                    .await
-                    .unwrap();
-            }
-        });
+        self.runtime
+            .block_on(async { Raw::connect(&self.direct_url).await.run(sql).await });
     }
 
     /// How many posts have each status: `failed 1, published 4`.

@@ -4,7 +4,9 @@ SELECT r.owner, r.platform, r.external_id, r.display_name, r.timezone, r.credent
 FROM jsonb_populate_record(NULL::publisher.accounts, $1::jsonb) r
 ON CONFLICT (platform, external_id) DO UPDATE SET
     owner = excluded.owner, display_name = excluded.display_name, timezone = excluded.timezone,
-    credentials = coalesce(excluded.credentials, a.credentials), token_expires_at = excluded.token_expires_at,
+    credentials = coalesce(excluded.credentials, a.credentials),
+    token_expires_at = CASE WHEN excluded.credentials IS NULL THEN coalesce(excluded.token_expires_at, a.token_expires_at)
+                            ELSE excluded.token_expires_at END,
     settings = excluded.settings,
     status = CASE WHEN a.status = 'needs_login' AND excluded.credentials IS NOT NULL THEN 'active' ELSE a.status END
 RETURNING jsonb_build_object('id', a.id, 'status', a.status)::text

@@ -28,17 +28,23 @@ WITH due AS MATERIALIZED (
 rule AS MATERIALIZED (
     SELECT DISTINCT ON (scope) scope, remaining, scope || ': ' || max || ' per ' || "window" AS rule
     FROM (
-        -- One count for each index: with all three in one OR, whatever was ever published would be looked at.
-        SELECT l.scope, l."window", l.max, l.max
-            - (SELECT count(*) FROM publisher.posts p JOIN publisher.accounts a ON a.id = p.account_id
-               WHERE p.status = 'publishing'
-                 AND l.scope IN ('platform:' || a.platform, 'owner:' || a.owner, 'account:' || a.id))
-            - (SELECT count(*) FROM publisher.posts p JOIN publisher.accounts a ON a.id = p.account_id
-               WHERE p.status = 'unconfirmed' AND p.updated_at > s.since
-                 AND l.scope IN ('platform:' || a.platform, 'owner:' || a.owner, 'account:' || a.id))
-            - (SELECT count(*) FROM publisher.accounts a JOIN publisher.posts p ON p.account_id = a.id
-               WHERE p.status = 'published' AND p.published_at > s.since
-                 AND l.scope IN ('platform:' || a.platform, 'owner:' || a.owner, 'account:' || a.id)) AS remaining
+        SELECT l.scope, l."window", l.max, l.max - (
+            -- Apart, for each part to be a search in its own partial index: an OR reads all that was ever published.
+            SELECT count(*)
+            FROM publisher.accounts a JOIN publisher.posts p ON p.account_id = a.id
+            WHERE p.status = 'published' AND p.published_at > s.since
+              AND l.scope IN ('platform:' || a.platform, 'owner:' || a.owner, 'account:' || a.id)
+        ) - (
+            SELECT count(*)
+            FROM publisher.posts p JOIN publisher.accounts a ON a.id = p.account_id
+            WHERE p.status = 'publishing'
+              AND l.scope IN ('platform:' || a.platform, 'owner:' || a.owner, 'account:' || a.id)
+        ) - (
+            SELECT count(*)
+            FROM publisher.posts p JOIN publisher.accounts a ON a.id = p.account_id
+            WHERE p.status = 'unconfirmed' AND p.updated_at > s.since
+              AND l.scope IN ('platform:' || a.platform, 'owner:' || a.owner, 'account:' || a.id)
+        ) AS remaining
         FROM publisher.limits l,
              LATERAL (SELECT coalesce(($1::jsonb->>'now')::timestamptz, now())
                              - CASE l."window" WHEN 'minute' THEN interval '1 minute' WHEN 'hour' THEN interval '1 hour'
@@ -61,33 +67,32 @@ standing AS (
     LEFT JOIN rule ro ON ro.scope = 'owner:' || d.owner
     LEFT JOIN rule rp ON rp.scope = 'platform:' || d.platform
 ),
-turns AS (
-    SELECT s.*, row_number() OVER (PARTITION BY priority, class, owner, held IS NULL ORDER BY scheduled_at, id) AS turn
+-- Then each scope admits as many as it has left: the account, the owner, and below the platform. The first two come
+-- before the turns, so that what they hold back takes no turn of the owner's; the order within them is the queue's.
+by_account AS (
+    SELECT s.*, CASE WHEN held IS NULL AND action = 'publish' AND account_left <
+        row_number() OVER (PARTITION BY account_id, held IS NULL AND action = 'publish'
+                           ORDER BY priority DESC, class, scheduled_at, id)
+        THEN account_rule ELSE held END AS held_1
     FROM standing s
 ),
-places AS (
-    SELECT t.id, t.action, t.held, t.account_id, t.owner, t.platform, t.account_left, t.account_rule,
-           t.owner_left, t.owner_rule, t.platform_left, t.platform_rule,
-           row_number() OVER (ORDER BY priority DESC, class, turn, scheduled_at, id) AS place FROM turns t
-),
--- Then each scope admits as many as it has left, in that order: the account, then the owner, then the platform.
-by_account AS (
-    SELECT p.id, p.place, p.action, p.owner, p.platform, p.owner_left, p.owner_rule, p.platform_left, p.platform_rule,
-           CASE WHEN held IS NULL AND action = 'publish' AND account_left <
-        row_number() OVER (PARTITION BY account_id, held IS NULL AND action = 'publish' ORDER BY place)
-        THEN account_rule ELSE held END AS held_1
-    FROM places p
-),
 by_owner AS (
-    SELECT a.id, a.place, a.action, a.platform, a.platform_left, a.platform_rule,
-           CASE WHEN held_1 IS NULL AND action = 'publish' AND owner_left <
-        row_number() OVER (PARTITION BY owner, held_1 IS NULL AND action = 'publish' ORDER BY place)
+    SELECT a.*, CASE WHEN held_1 IS NULL AND action = 'publish' AND owner_left <
+        row_number() OVER (PARTITION BY owner, held_1 IS NULL AND action = 'publish'
+                           ORDER BY priority DESC, class, scheduled_at, id)
         THEN owner_rule ELSE held_1 END AS held_2
     FROM by_account a
+),
+turns AS (
+    SELECT o.*, row_number() OVER (PARTITION BY priority, class, owner, held_2 IS NULL ORDER BY scheduled_at, id) AS turn
+    FROM by_owner o
+),
+places AS (
+    SELECT t.*, row_number() OVER (ORDER BY priority DESC, class, turn, scheduled_at, id) AS place FROM turns t
 ),
 queue AS MATERIALIZED (
     SELECT id, place, action, CASE WHEN held_2 IS NULL AND action = 'publish' AND platform_left <
         row_number() OVER (PARTITION BY platform, held_2 IS NULL AND action = 'publish' ORDER BY place)
         THEN platform_rule ELSE held_2 END AS held_by
-    FROM by_owner
+    FROM places
 )

@@ -1,12 +1,30 @@
 -- The second bulk UPDATE: everything else, and what it says about the accounts.
-WITH account AS (
-    UPDATE publisher.accounts a
-    SET status = CASE WHEN r.needs_login AND a.status = 'active' THEN 'needs_login' ELSE a.status END,
-        blocked_until = greatest(a.blocked_until, r.blocked_until),
-        blocked_reason = CASE WHEN r.blocked_until IS NULL THEN a.blocked_reason ELSE r.reason END
+-- An account may be spoken of more than once, by its id and by its platform: the longest block wins, with its reason.
+WITH said AS (
+    SELECT id, platform, coalesce(bool_or(needs_login), false) AS needs_login, max(blocked_until) AS blocked_until,
+           (array_agg(reason ORDER BY blocked_until DESC NULLS LAST))[1] AS reason
     FROM jsonb_to_recordset($1::jsonb->'accounts')
          AS r (id bigint, platform text, needs_login boolean, blocked_until timestamptz, reason text)
-    WHERE a.id = r.id OR a.platform = r.platform
+    -- A commit that is tried again after it went through must not undo what a person did meanwhile.
+    WHERE NOT EXISTS (SELECT FROM publisher.runs WHERE id = ($1::jsonb->>'claim')::uuid)
+    GROUP BY id, platform
+),
+standing AS (
+    SELECT account_id, bool_or(needs_login) AS needs_login, max(blocked_until) AS blocked_until,
+           (array_agg(reason ORDER BY blocked_until DESC NULLS LAST))[1] AS reason
+    FROM (SELECT a.id AS account_id, s.* FROM said s JOIN publisher.accounts a ON a.id = s.id
+          UNION ALL
+          SELECT a.id, s.* FROM said s JOIN publisher.accounts a ON a.platform = s.platform) s
+    GROUP BY account_id
+),
+account AS (
+    UPDATE publisher.accounts a
+    SET status = CASE WHEN s.needs_login AND a.status = 'active' THEN 'needs_login' ELSE a.status END,
+        blocked_until = greatest(a.blocked_until, s.blocked_until),
+        blocked_reason = CASE WHEN s.blocked_until > coalesce(a.blocked_until, '-infinity') THEN s.reason
+                              ELSE a.blocked_reason END
+    FROM standing s
+    WHERE a.id = s.account_id
 )
 UPDATE publisher.posts p
 SET status = r.status, lease_until = NULL, due_at = coalesce(r.due_at, p.due_at), attempts = r.attempts,

@@ -9,7 +9,8 @@ SET status = 'publishing',
     attempts = attempts + (picked.action = 'publish'),
     updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
 FROM picked
--- The plus keeps the planner from an index over `picked`, for which it would read every post there is.
+-- The + leaves one way to do it, from the picked to their posts: without statistics the other, from every post to
+-- the picked, looks cheap.
 WHERE posts.id = +picked.id
 -- RETURNING sees the row and the WITH, but not `picked.place` of this row, and looking it up would cost a scan a row:
 -- one row brings the places of all.

@@ -1,6 +1,6 @@
 -- What is due, in the order in which it goes out, and what holds it back. The claim and the dry run both start so.
 -- The one parameter is a JSON object: now (null: the clock), schema, expiry_seconds, platforms, owners, ….
--- An instant compares as text, so what is so long ago is worked out once and not for every post.
+-- Instants compare as text, so what is how long ago is worked out once and not for every post.
 WITH clock AS MATERIALIZED (
     SELECT now,
            strftime('%Y-%m-%dT%H:%M:%fZ', now, (?1->>'lease_seconds') || ' seconds') AS lease_until,
@@ -29,24 +29,31 @@ due AS MATERIALIZED (
           SELECT id, priority, scheduled_at, account_id, expires_at, status FROM posts
           WHERE status = 'publishing' AND lease_until < (SELECT now FROM clock)) p
     JOIN accounts a ON a.id = p.account_id, clock
-    WHERE (?1->>'platforms' IS NULL OR a.platform IN (SELECT value FROM json_each(?1, '$.platforms')))
+    WHERE (SELECT user_version FROM pragma_user_version) = ?1->>'schema'
+      AND (?1->>'platforms' IS NULL OR a.platform IN (SELECT value FROM json_each(?1, '$.platforms')))
       AND (?1->>'owners' IS NULL OR a.owner IN (SELECT value FROM json_each(?1, '$.owners')))
 ),
 -- How much each scope may still publish, by its strictest rule (the other columns are those of the least `remaining`).
 rule AS MATERIALIZED (
     SELECT scope, min(remaining) AS remaining, scope || ': ' || max || ' per ' || "window" AS rule
     FROM (
-        -- One count for each index: with all three in one OR, every row of the table would be read.
-        SELECT l.scope, l."window", l.max, l.max
-            - (SELECT count(*) FROM posts p JOIN accounts a ON a.id = p.account_id
-               WHERE p.status = 'publishing' AND p.lease_until > ''
-                 AND l.scope IN ('platform:' || a.platform, 'owner:' || a.owner, 'account:' || a.id))
-            - (SELECT count(*) FROM posts p JOIN accounts a ON a.id = p.account_id
-               WHERE p.status = 'unconfirmed' AND p.updated_at > l.since
-                 AND l.scope IN ('platform:' || a.platform, 'owner:' || a.owner, 'account:' || a.id))
-            - (SELECT count(*) FROM accounts a CROSS JOIN posts p ON p.account_id = a.id
-               WHERE p.status = 'published' AND p.published_at > l.since
-                 AND l.scope IN ('platform:' || a.platform, 'owner:' || a.owner, 'account:' || a.id)) AS remaining
+        SELECT l.scope, l."window", l.max, l.max - (
+            -- CROSS JOIN keeps that order, in which each part is a search in its own partial index.
+            SELECT count(*)
+            FROM accounts a CROSS JOIN posts p
+            WHERE p.account_id = a.id AND p.status = 'published' AND p.published_at > l.since
+              AND l.scope IN ('platform:' || a.platform, 'owner:' || a.owner, 'account:' || a.id)
+        ) - (
+            SELECT count(*)
+            FROM posts p CROSS JOIN accounts a
+            WHERE p.status = 'publishing' AND p.lease_until > '' AND a.id = p.account_id
+              AND l.scope IN ('platform:' || a.platform, 'owner:' || a.owner, 'account:' || a.id)
+        ) - (
+            SELECT count(*)
+            FROM posts p CROSS JOIN accounts a
+            WHERE p.status = 'unconfirmed' AND p.updated_at > l.since AND a.id = p.account_id
+              AND l.scope IN ('platform:' || a.platform, 'owner:' || a.owner, 'account:' || a.id)
+        ) AS remaining
         FROM (SELECT scope, "window", max,
                      strftime('%Y-%m-%dT%H:%M:%fZ', clock.now,
                               CASE "window" WHEN 'minute' THEN '-1 minute' WHEN 'hour' THEN '-1 hour'
@@ -70,33 +77,32 @@ standing AS (
     LEFT JOIN rule ro ON ro.scope = 'owner:' || d.owner
     LEFT JOIN rule rp ON rp.scope = 'platform:' || d.platform
 ),
-turns AS (
-    SELECT s.*, row_number() OVER (PARTITION BY priority, class, owner, held IS NULL ORDER BY scheduled_at, id) AS turn
+-- Then each scope admits as many as it has left: the account, the owner, and below the platform. The first two come
+-- before the turns, so that what they hold back takes no turn of the owner's; the order within them is the queue's.
+by_account AS (
+    SELECT s.*, CASE WHEN held IS NULL AND action = 'publish' AND account_left <
+        row_number() OVER (PARTITION BY account_id, held IS NULL AND action = 'publish'
+                           ORDER BY priority DESC, class, scheduled_at, id)
+        THEN account_rule ELSE held END AS held_1
     FROM standing s
 ),
-places AS (
-    SELECT t.id, t.action, t.held, t.account_id, t.owner, t.platform, t.account_left, t.account_rule,
-           t.owner_left, t.owner_rule, t.platform_left, t.platform_rule,
-           row_number() OVER (ORDER BY priority DESC, class, turn, scheduled_at, id) AS place FROM turns t
-),
--- Then each scope admits as many as it has left, in that order: the account, then the owner, then the platform.
-by_account AS (
-    SELECT p.id, p.place, p.action, p.owner, p.platform, p.owner_left, p.owner_rule, p.platform_left, p.platform_rule,
-           CASE WHEN held IS NULL AND action = 'publish' AND account_left <
-        row_number() OVER (PARTITION BY account_id, held IS NULL AND action = 'publish' ORDER BY place)
-        THEN account_rule ELSE held END AS held_1
-    FROM places p
-),
 by_owner AS (
-    SELECT a.id, a.place, a.action, a.platform, a.platform_left, a.platform_rule,
-           CASE WHEN held_1 IS NULL AND action = 'publish' AND owner_left <
-        row_number() OVER (PARTITION BY owner, held_1 IS NULL AND action = 'publish' ORDER BY place)
+    SELECT a.*, CASE WHEN held_1 IS NULL AND action = 'publish' AND owner_left <
+        row_number() OVER (PARTITION BY owner, held_1 IS NULL AND action = 'publish'
+                           ORDER BY priority DESC, class, scheduled_at, id)
         THEN owner_rule ELSE held_1 END AS held_2
     FROM by_account a
+),
+turns AS (
+    SELECT o.*, row_number() OVER (PARTITION BY priority, class, owner, held_2 IS NULL ORDER BY scheduled_at, id) AS turn
+    FROM by_owner o
+),
+places AS (
+    SELECT t.*, row_number() OVER (ORDER BY priority DESC, class, turn, scheduled_at, id) AS place FROM turns t
 ),
 queue AS MATERIALIZED (
     SELECT id, place, action, CASE WHEN held_2 IS NULL AND action = 'publish' AND platform_left <
         row_number() OVER (PARTITION BY platform, held_2 IS NULL AND action = 'publish' ORDER BY place)
         THEN platform_rule ELSE held_2 END AS held_by
-    FROM by_owner
+    FROM places
 )

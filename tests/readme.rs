@@ -1,0 +1,112 @@
+//! The README says what the program does.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+mod support;
+
+use std::collections::BTreeSet;
+
+use support::world::{Ended, World, bare_publisher, post};
+
+const README: &str = include_str!("../README.md");
+
+fn help(arguments: &[&str]) -> String {
+    let output = bare_publisher(arguments).output().unwrap();
+    Ended::from(output).exits(0).stdout
+}
+
+/// Every `PUBLISHER_…` and `DATABASE_URL` in a text.
+fn variables(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|c: char| !c.is_ascii_uppercase() && c != '_');
+    words
+        .filter(|word| word.starts_with("PUBLISHER_") || *word == "DATABASE_URL")
+        .collect()
+}
+
+#[test]
+fn its_table_of_variables_is_that_of_the_help() {
+    let help = help(&["run", "--help"]);
+    let mut documented = variables(README);
+    // For the other commands, and for people who choose colours.
+    let elsewhere = ["PUBLISHER_COLOR"];
+    documented.extend(elsewhere);
+    assert_eq!(documented, variables(&help));
+}
+
+#[test]
+fn its_flags_exist() {
+    let commands = ["run", "sandbox", "migrate", "demo"].map(|command| help(&[command, "--help"]));
+    let more = [
+        ["accounts", "add"],
+        ["posts", "add"],
+        ["posts", "import"],
+        ["posts", "list"],
+    ]
+    .map(|[command, sub]| help(&[command, sub, "--help"]));
+    let all = [commands.concat(), more.concat()].concat();
+    let flags = README.split(|c: char| !c.is_ascii_lowercase() && c != '-');
+    for flag in
+        flags.filter(|word| word.starts_with("--") && !word.starts_with("---") && *word != "--")
+    {
+        // cargo's and systemd's own.
+        let foreign = ["--release", "--path", "--open", "--example", "--now"].contains(&flag);
+        assert!(
+            foreign || all.contains(flag),
+            "{flag} is in the README and in no --help"
+        );
+    }
+}
+
+#[test]
+fn its_exit_codes_are_those_of_the_program() {
+    use publisher::exit::Exit;
+    let all = [
+        Exit::Ok,
+        Exit::Attention,
+        Exit::Usage,
+        Exit::Bug,
+        Exit::Unrecorded,
+        Exit::Unavailable,
+        Exit::Configuration,
+    ];
+    for exit in all {
+        let row = format!("\n| {} | ", exit as u8);
+        assert!(README.contains(&row), "no row for {}", exit as u8);
+    }
+    assert!(README.contains("\n| 130, 143 | "));
+}
+
+/// What an application does, word for word, with the privileges that the README gives it.
+#[test]
+fn its_sql_works() {
+    let world = World::postgres();
+    for n in 1..=7 {
+        world.account("slack", n, "acme");
+    }
+    let block = |needle: &str| {
+        let blocks = README
+            .split("```sql\n")
+            .skip(1)
+            .map(|rest| rest.split("```").next().unwrap());
+        let found: Vec<&str> = blocks.filter(|block| block.contains(needle)).collect();
+        assert_eq!(found.len(), 1, "{needle}");
+        found[0].to_owned()
+    };
+    // Roles belong to the whole cluster, and other tests share it.
+    let role = format!("app_{}", std::process::id());
+    let grants = block("GRANT USAGE")
+        .replace(" app;", &format!(" {role};"))
+        .replace(" TO app ", &format!(" TO {role} "));
+    world.execute(&format!("CREATE ROLE {role}; {grants}"));
+    world.due(
+        (0..12).map(|n| post(1, &format!("post {n}")).with("scheduled_at", "2030-01-01T00:00:00Z")),
+    );
+    world.execute(&format!(
+        "SET ROLE {role}; {}",
+        block("INSERT INTO publisher.posts")
+    ));
+    world.execute(&block("INSERT INTO publisher.limits"));
+    assert_eq!(world.statuses(), "canceled 1, pending 13");
+    let instant = "SELECT to_char(scheduled_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') FROM posts WHERE external_ref = 'cms-4711'";
+    assert_eq!(world.value(instant), "2030-03-31 07:00");
+}

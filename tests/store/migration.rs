@@ -1,0 +1,264 @@
+//! The schema's versions: made from nothing, twice, two at once; and what is said when they do not fit.
+
+use futures::future::join_all;
+use publisher::store::{Database, Store, StoreError, migrate};
+
+use crate::support::database::{Backend, World, request};
+
+on_both_databases!(
+    a_second_migration_does_nothing,
+    the_check_is_content_and_changes_nothing,
+    a_newer_schema_is_left_alone,
+    a_claim_on_a_newer_schema_claims_nothing,
+);
+
+/// Cases that start without a schema.
+macro_rules! on_nothing {
+    ($($case:ident),+ $(,)?) => {
+        mod nothing_in_sqlite {
+            $(#[tokio::test]
+            async fn $case() {
+                use crate::support::database::{Backend, World};
+                super::$case(World::empty(Backend::Sqlite).await).await;
+            })+
+        }
+        mod nothing_in_postgres {
+            $(#[tokio::test]
+            async fn $case() {
+                use crate::support::database::{Backend, World};
+                super::$case(World::empty(Backend::Postgres).await).await;
+            })+
+        }
+    };
+}
+
+on_nothing!(
+    it_is_made_from_nothing,
+    several_migrations_at_once_apply_it_once,
+    the_check_says_how_to_make_it,
+    a_claim_says_how_to_make_it,
+);
+
+#[track_caller]
+fn configuration(result: Result<impl std::fmt::Debug, StoreError>) -> String {
+    match result {
+        Err(StoreError::Configuration(message)) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn make_newer(world: &World) {
+    let mut raw = world.raw().await;
+    raw.run(match world.backend {
+        Backend::Sqlite => "PRAGMA user_version = 2",
+        Backend::Postgres => "INSERT INTO migrations (version, name) VALUES (2, '0002_next')",
+    })
+    .await;
+}
+
+async fn it_is_made_from_nothing(world: World) {
+    assert_eq!(migrate::found(&world.database).await.unwrap(), 0);
+    let applied = migrate::run(&world.database).await.unwrap();
+    assert_eq!(applied, ["0001_publisher"]);
+    assert_eq!(
+        migrate::found(&world.database).await.unwrap(),
+        migrate::version()
+    );
+    migrate::check(&world.database).await.unwrap();
+    let mut raw = world.raw().await;
+    let account = raw.account("ada", "slack").await;
+    raw.post(account, 1).await;
+    let claim = world.store().await.claim(&request()).await.unwrap();
+    assert_eq!(claim.posts.len(), 1);
+    if world.backend == Backend::Sqlite {
+        let mode = raw.texts("PRAGMA journal_mode").await;
+        assert_eq!(mode, ["wal"], "readers and one writer do not wait");
+    }
+}
+
+async fn a_second_migration_does_nothing(world: World) {
+    let mut raw = world.raw().await;
+    let account = raw.account("ada", "slack").await;
+    raw.post(account, 1).await;
+    let before = raw.dump().await;
+    let applied = migrate::run(&world.database).await.unwrap();
+    assert!(applied.is_empty(), "{applied:?}");
+    assert_eq!(raw.dump().await, before);
+}
+
+async fn several_migrations_at_once_apply_it_once(world: World) {
+    let runs = join_all((0..8).map(|_| migrate::run(&world.database))).await;
+    let applied: Vec<&str> = runs
+        .into_iter()
+        .flat_map(|run| run.expect("each succeeds"))
+        .collect();
+    assert_eq!(applied, ["0001_publisher"]);
+    migrate::check(&world.database).await.unwrap();
+    if world.backend == Backend::Postgres {
+        let mut raw = world.raw().await;
+        assert_eq!(raw.number("SELECT count(*) FROM migrations").await, 1);
+    }
+}
+
+async fn the_check_is_content_and_changes_nothing(world: World) {
+    let mut raw = world.raw().await;
+    let before = raw.dump().await;
+    migrate::check(&world.database).await.unwrap();
+    assert_eq!(raw.dump().await, before);
+}
+
+async fn the_check_says_how_to_make_it(world: World) {
+    let message = configuration(migrate::check(&world.database).await);
+    assert!(message.contains("publisher migrate"), "{message}");
+    assert_eq!(migrate::found(&world.database).await.unwrap(), 0);
+    if let Database::Sqlite(path) = &world.database {
+        assert!(!path.exists(), "a check makes no file");
+    }
+}
+
+async fn a_claim_says_how_to_make_it(world: World) {
+    let claim = match Store::open(&world.database).await {
+        Ok(mut store) => store.claim(&request()).await.map(drop),
+        Err(error) => Err(error),
+    };
+    let message = configuration(claim);
+    assert!(message.contains("publisher migrate"), "{message}");
+    if let Database::Sqlite(path) = &world.database {
+        assert!(!path.exists(), "a claim makes no file");
+    }
+}
+
+async fn a_newer_schema_is_left_alone(world: World) {
+    make_newer(&world).await;
+    let mut raw = world.raw().await;
+    let before = raw.dump().await;
+    for message in [
+        configuration(migrate::check(&world.database).await),
+        configuration(migrate::run(&world.database).await),
+    ] {
+        assert!(message.contains("version 2"), "{message}");
+        assert!(message.contains("install a newer publisher"), "{message}");
+    }
+    assert_eq!(migrate::found(&world.database).await.unwrap(), 2);
+    assert_eq!(raw.dump().await, before);
+}
+
+async fn a_claim_on_a_newer_schema_claims_nothing(world: World) {
+    let mut raw = world.raw().await;
+    let account = raw.account("ada", "slack").await;
+    raw.post(account, 1).await;
+    // Opened before another program brought the schema up to date, and after.
+    let mut early = world.store().await;
+    make_newer(&world).await;
+    let before = raw.dump().await;
+    match world.backend {
+        // An empty claim brings no row that could say so; the next open does.
+        Backend::Sqlite => assert!(early.claim(&request()).await.unwrap().posts.is_empty()),
+        Backend::Postgres => {
+            let message = configuration(early.claim(&request()).await);
+            assert!(message.contains("install a newer publisher"), "{message}");
+        }
+    }
+    let late = match Store::open(&world.database).await {
+        Ok(mut store) => store.claim(&request()).await.map(drop),
+        Err(error) => Err(error),
+    };
+    let message = configuration(late);
+    assert!(message.contains("install a newer publisher"), "{message}");
+    assert_eq!(raw.dump().await, before);
+}
+
+#[tokio::test]
+async fn sqlite_says_that_a_file_is_no_database() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("notes.txt");
+    let text = "Dear diary, this is not a database. ".repeat(200);
+    std::fs::write(&path, &text).unwrap();
+    let database: Database = format!("sqlite:{}", path.display()).parse().unwrap();
+    for message in [
+        configuration(Store::open(&database).await),
+        configuration(migrate::check(&database).await),
+        configuration(migrate::run(&database).await),
+    ] {
+        assert!(message.contains("notes.txt"), "{message}");
+        assert!(message.contains("--database-url"), "{message}");
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+}
+
+/// Somebody else's database, where a table of the same name is in the way: nothing of it is touched.
+#[tokio::test]
+async fn sqlite_leaves_another_programs_database_alone() {
+    let world = World::empty(Backend::Sqlite).await;
+    let mut raw = world.raw().await;
+    raw.run("CREATE TABLE posts (title TEXT); INSERT INTO posts VALUES ('theirs')")
+        .await;
+    let message = configuration(migrate::check(&world.database).await);
+    assert!(message.contains("publisher migrate"), "{message}");
+    let message = configuration(migrate::run(&world.database).await);
+    assert!(message.contains("posts"), "{message}");
+    assert_eq!(
+        raw.texts("SELECT name FROM sqlite_schema").await,
+        ["posts"],
+        "all or nothing"
+    );
+}
+
+#[tokio::test]
+async fn sqlite_says_that_a_directory_is_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("missing").join("p.db");
+    let database: Database = format!("sqlite:{}", path.display()).parse().unwrap();
+    let error = migrate::run(&database).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    assert!(error.to_string().contains("directory"), "{error}");
+}
+
+#[tokio::test]
+async fn postgres_says_that_nobody_listens_without_showing_the_password() {
+    let port = crate::support::postgres::free_port();
+    let url = format!("postgres://ada:s3cr3t@127.0.0.1:{port}/posts");
+    let error = Store::open(&url.parse().unwrap()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    let said = format!("{error} {error:?}");
+    assert!(
+        said.contains("127.0.0.1") && !said.contains("s3cr3t"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn postgres_says_that_a_database_is_missing() {
+    let url = crate::support::postgres::cluster().url("no_such_database");
+    let message = configuration(Store::open(&url.parse().unwrap()).await);
+    assert!(message.contains("no_such_database"), "{message}");
+}
+
+/// A login that may do nothing is a configuration error and no reason to try again.
+#[tokio::test]
+async fn postgres_says_that_rights_are_missing() {
+    let world = World::migrated(Backend::Postgres).await;
+    let mut raw = world.raw().await;
+    raw.run("DROP ROLE IF EXISTS beggar; CREATE ROLE beggar LOGIN")
+        .await;
+    let url = world.url.replace("postgres@", "beggar@");
+    let mut store = Store::open(&url.parse().unwrap()).await.unwrap();
+    let message = configuration(store.claim(&request()).await);
+    assert!(message.contains("42501"), "{message}");
+}
+
+#[tokio::test]
+async fn postgres_says_that_it_is_read_only() {
+    let world = World::migrated(Backend::Postgres).await;
+    let mut raw = world.raw().await;
+    let account = raw.account("ada", "slack").await;
+    raw.post(account, 1).await;
+    let name = world.url.rsplit('/').next().unwrap();
+    raw.run(&format!(
+        "ALTER DATABASE {name} SET default_transaction_read_only = on"
+    ))
+    .await;
+    let error = world.store().await.claim(&request()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    assert!(error.to_string().contains("read-only"), "{error}");
+}
