@@ -223,21 +223,15 @@ pub struct Preview {
     pub posts: Vec<(ClaimedPost, Option<String>)>,
 }
 
-/// What a row says beside its post.
 #[derive(Deserialize)]
-struct DueHead {
+struct DueRow<T = ClaimedPost> {
     now: DateTime<Utc>,
     schema: Option<i64>,
+    post: Option<T>,
     #[serde(default)]
     held_by: Option<String>,
     #[serde(default)]
     places: Option<std::collections::HashMap<PostId, (i64, Action)>>,
-}
-
-/// A row's post.
-#[derive(Deserialize)]
-struct DuePost<T> {
-    post: Option<T>,
 }
 
 #[derive(Deserialize)]
@@ -245,29 +239,27 @@ struct PostNumber {
     id: PostId,
 }
 
-struct DueRow {
-    head: DueHead,
-    post: Option<ClaimedPost>,
-}
-
 impl DueRow {
-    /// Reads the two apart: a post that an application wrote so that it can't be read (JSON of any depth, numbers of
-    /// any size) must not hold up the others.
+    /// A post that an application wrote so that it can't be read (JSON of any depth, numbers of any size) must not
+    /// hold up the others: its row then says the rest.
     fn read(row: &str) -> Result<Self, StoreError> {
-        let head = parse(row)?;
-        let post = match serde_json::from_str(row) {
-            Ok(DuePost { post }) => post,
-            Err(why) => {
-                let DuePost::<PostNumber> { post } = parse(row)?;
-                tracing::error!(
-                    post.id = post.map(|post| post.id),
-                    %why,
-                    "a post can't be read and was passed over; correct its media, options or checkpoint"
-                );
-                None
-            }
+        let why = match serde_json::from_str(row) {
+            Ok(row) => return Ok(row),
+            Err(why) => why,
         };
-        Ok(Self { head, post })
+        let row: DueRow<PostNumber> = parse(row)?;
+        tracing::error!(
+            post.id = row.post.map(|post| post.id),
+            %why,
+            "a post can't be read and was passed over; correct its media, options or checkpoint"
+        );
+        Ok(Self {
+            now: row.now,
+            schema: row.schema,
+            post: None,
+            held_by: row.held_by,
+            places: row.places,
+        })
     }
 }
 
@@ -337,10 +329,10 @@ impl Store {
             return Ok(Claim { now: None, posts });
         }
         let rows = self.due(&CLAIM, Access::Writes, request).await?;
-        let now = rows.first().map(|row| row.head.now);
+        let now = rows.first().map(|row| row.now);
         let places = rows
             .iter()
-            .find_map(|row| row.head.places.clone())
+            .find_map(|row| row.places.clone())
             .unwrap_or_default();
         let mut posts: Vec<ClaimedPost> = rows.into_iter().filter_map(|row| row.post).collect();
         for post in &mut posts {
@@ -365,10 +357,10 @@ impl Store {
     /// What a claim would find, without claiming it: reads only.
     pub async fn preview(&mut self, request: &Request) -> Result<Preview, StoreError> {
         let rows = self.due(&PREVIEW, Access::Reads, request).await?;
-        let now = rows.first().map(|row| row.head.now);
+        let now = rows.first().map(|row| row.now);
         let posts = rows
             .into_iter()
-            .filter_map(|row| Some((row.post?, row.head.held_by)))
+            .filter_map(|row| Some((row.post?, row.held_by)))
             .collect();
         Ok(Preview { now, posts })
     }
@@ -387,7 +379,7 @@ impl Store {
             .map(|row| DueRow::read(row))
             .collect::<Result<_, _>>()?;
         if let Some(row) = rows.first() {
-            migrate::compare(row.head.schema.unwrap_or_default(), "the database")?;
+            migrate::compare(row.schema.unwrap_or_default(), "the database")?;
         }
         Ok(rows)
     }

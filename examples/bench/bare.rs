@@ -76,20 +76,17 @@ enum Connected {
 }
 
 async fn connect(database: &str) -> Result<Connected> {
-    Ok(match database.strip_prefix("sqlite:") {
-        Some(path) => {
-            let options = SqliteConnectOptions::new()
-                .filename(path)
-                .busy_timeout(BUSY_TIMEOUT)
-                .synchronous(SqliteSynchronous::Full)
-                .disable_statement_logging();
-            Connected::Sqlite(options.connect().await?)
-        }
-        None => {
-            let options: PgConnectOptions = database.parse()?;
-            Connected::Postgres(options.disable_statement_logging().connect().await?)
-        }
-    })
+    if let Some(path) = database.strip_prefix("sqlite:") {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .busy_timeout(BUSY_TIMEOUT)
+            .synchronous(SqliteSynchronous::Full)
+            .disable_statement_logging();
+        return Ok(Connected::Sqlite(options.connect().await?));
+    }
+    let options: PgConnectOptions = database.parse()?;
+    let connection = options.disable_statement_logging().connect().await?;
+    Ok(Connected::Postgres(connection))
 }
 
 async fn probe(database: &str) -> Result<()> {

@@ -13,7 +13,7 @@ use crate::bare::Bare;
 use crate::databases::KEY;
 
 /// No process here comes near this.
-const LONGEST: Duration = Duration::from_secs(180);
+const LONGEST: Duration = Duration::from_mins(3);
 
 /// The programs under test.
 pub(crate) struct Programs {

@@ -23,16 +23,16 @@ claimed AS (
     RETURNING p.*, locked.place, locked.action
 )
 -- One row comes back in any case: it carries the clock and the schema's version.
-SELECT jsonb_build_object(
+SELECT json_build_object(
     'now', coalesce(($1::jsonb->>'now')::timestamptz, now()),
     'schema', (SELECT max(version) FROM publisher.migrations),
-    'post', CASE WHEN c.id IS NOT NULL THEN jsonb_build_object(
+    'post', CASE WHEN c.id IS NOT NULL THEN json_build_object(
         'id', c.id, 'place', c.place, 'action', c.action, 'kind', c.kind, 'body', c.body, 'link', c.link,
         'media', c.media, 'options', c.options, 'scheduled_at', c.scheduled_at,
         'expires_at', least(c.scheduled_at + interval '7 days',
             coalesce(c.expires_at, c.scheduled_at + make_interval(secs => ($1::jsonb->>'expiry_seconds')::float8))),
         'attempts', c.attempts, 'max_attempts', c.max_attempts, 'checkpoint', c.checkpoint,
-        'account', jsonb_build_object(
+        'account', json_build_object(
             'id', a.id, 'owner', a.owner, 'platform', a.platform, 'external_id', a.external_id,
             'display_name', a.display_name, 'credentials', a.credentials,
             'token_expires_at', a.token_expires_at, 'settings', a.settings)) END)::text
