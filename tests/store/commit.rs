@@ -823,7 +823,7 @@ async fn postgres_counts_one_claim_two_updates_and_one_insert() {
         assert_clean(&finish(&mut store, &request(), outcomes).await);
         let calls = raw
             .texts(
-                "SELECT CASE WHEN query LIKE '%WITH due%' THEN 'claim' WHEN query LIKE '%INSERT INTO publisher.runs%' THEN 'run'
+                "SELECT CASE WHEN query LIKE '%publisher.when_due(%' THEN 'claim' WHEN query LIKE '%INSERT INTO publisher.runs%' THEN 'run'
                              WHEN query LIKE '%SET status = ''published''%' OR query LIKE '%The first bulk UPDATE%' THEN 'published'
                              WHEN query LIKE '%The second bulk UPDATE%' THEN 'settled' ELSE query END || ' ' || calls
                  FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
