@@ -229,14 +229,23 @@ fn account(settled: &Settled) -> Option<Value> {
 }
 
 /// PostgreSQL's text holds no NUL, and a platform's reply may: one such reply must not fail the whole commit.
-fn without_nul(value: Value) -> Value {
+fn without_nul(mut value: Value) -> Value {
+    strip_nul(&mut value);
+    value
+}
+
+/// In place: nearly no row has one.
+fn strip_nul(value: &mut Value) {
     match value {
-        Value::String(text) if text.contains('\0') => Value::String(text.replace('\0', "")),
-        Value::Array(items) => items.into_iter().map(without_nul).collect(),
-        Value::Object(fields) => fields
-            .into_iter()
-            .map(|(name, value)| (name.replace('\0', ""), without_nul(value)))
-            .collect(),
-        other => other,
+        Value::String(text) if text.contains('\0') => text.retain(|c| c != '\0'),
+        Value::Array(items) => items.iter_mut().for_each(strip_nul),
+        Value::Object(fields) => {
+            if fields.keys().any(|name| name.contains('\0')) {
+                let old = std::mem::take(fields).into_iter();
+                fields.extend(old.map(|(name, value)| (name.replace('\0', ""), value)));
+            }
+            fields.values_mut().for_each(strip_nul);
+        }
+        _ => {}
     }
 }

@@ -149,11 +149,10 @@ struct Call {
 }
 
 impl Call {
-    fn new(sql: &'static Sql, argument: &Value) -> Self {
-        Self {
-            sql,
-            argument: argument.to_string(),
-        }
+    fn new(sql: &'static Sql, argument: &impl Serialize) -> Self {
+        let argument =
+            serde_json::to_string(argument).expect("names and JSON values can be written");
+        Self { sql, argument }
     }
 }
 
@@ -276,6 +275,14 @@ pub struct Outcomes {
     pub accounts: Vec<Value>,
 }
 
+/// What the statements of a commit take.
+#[derive(Serialize)]
+struct Recorded<'a> {
+    claim: Uuid,
+    rows: &'a [Value],
+    accounts: &'a [Value],
+}
+
 /// What a commit did.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Committed {
@@ -390,21 +397,19 @@ impl Store {
         run: Uuid,
         outcomes: &Outcomes,
     ) -> Result<Committed, StoreError> {
-        let mut calls = vec![
-            Call::new(
-                &PUBLISHED,
-                &json!({"claim": run, "rows": outcomes.published}),
-            ),
-            Call::new(
-                &SETTLED,
-                &json!({"claim": run, "rows": outcomes.settled, "accounts": outcomes.accounts}),
-            ),
-        ];
+        // The rows are borrowed: there may be thousands, and they are as large as the posts.
+        let mut argument = Recorded {
+            claim: run,
+            rows: &outcomes.published,
+            accounts: &[],
+        };
+        let mut calls = vec![Call::new(&PUBLISHED, &argument)];
+        argument.rows = &outcomes.settled;
+        argument.accounts = &outcomes.accounts;
+        calls.push(Call::new(&SETTLED, &argument));
         if !outcomes.accounts.is_empty() && !STANDING.dialect(&self.backend).is_empty() {
-            calls.push(Call::new(
-                &STANDING,
-                &json!({"claim": run, "accounts": outcomes.accounts}),
-            ));
+            argument.rows = &[];
+            calls.push(Call::new(&STANDING, &argument));
         }
         // The last, so that the others can tell whether it was there before.
         if let Some(record) = &outcomes.run {
