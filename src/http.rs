@@ -187,7 +187,7 @@ impl Session<'_> {
     /// unconfirmed if it publishes.
     pub async fn send(&self, request: RequestBuilder, effect: Effect) -> Result<Reply, Failure> {
         if effect == Effect::Publishes {
-            self.page.sending().await?;
+            self.page.sending()?;
             if Instant::now() >= self.lease_ends {
                 let reason = Reason::new(
                     "lease_ended",

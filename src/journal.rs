@@ -6,12 +6,16 @@
 //!
 //! `<state directory>/journal/<run>.journal` holds lines of a checksum, a space and a JSON object. The first names the
 //! run and the database, and has a row for every claimed post: those that are to be sent are given back. Each further
-//! line replaces one post's row. Before a request that publishes leaves, that row is `unconfirmed` **on the disk**;
-//! after the step it is whatever the step came to. The rows are those of [`commit::row`], without their nulls.
+//! line replaces one post's row. Before a request that publishes leaves, that row is `unconfirmed`; after the step it is
+//! whatever the step came to. The rows are those of [`commit::row`], without their nulls.
 //!
-//! The intents of all posts in flight share one write and one sync; outcomes wait for nobody. A torn last line was
-//! never answered for, so nothing was sent on its strength. There are no secrets in it: what a platform quotes is
-//! redacted before, and a post's text is not in its row.
+//! A line is handed to the system and not waited for on the disk: the system keeps it whatever becomes of the process,
+//! and a sync for every post would halve the speed. Only if the machine itself goes down can lines be lost. So the
+//! first one also names the boot: after another one, posts that seem never to have been sent are left to their lease,
+//! which makes them `unconfirmed`.
+//!
+//! A torn last line was never answered for, so nothing was sent on its strength. There are no secrets in it: what a
+//! platform quotes is redacted before, and a post's text is not in its row.
 
 use std::cell::OnceCell;
 use std::path::PathBuf;
@@ -51,12 +55,16 @@ pub struct Place {
     pub database: String,
     /// This machine's name.
     pub host: String,
+    /// Which boot of the machine this is; empty if it does not say.
+    pub boot: String,
 }
 
 impl Place {
     /// In the state directory.
     pub fn of(config: &Config, host: &str) -> Self {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         Self {
+            boot: boot.trim().to_owned(),
             directory: config.state_dir.join("journal"),
             database: config.database.name(),
             host: host.to_owned(),
@@ -72,6 +80,7 @@ struct Head {
     run: Uuid,
     database: String,
     host: String,
+    boot: String,
     at: DateTime<Utc>,
     posts: Vec<Line>,
 }
@@ -125,6 +134,7 @@ impl Journal {
             run: self.run,
             database: place.database.clone(),
             host: place.host.clone(),
+            boot: place.boot.clone(),
             at: now,
             posts: posts.map(|post| Line::new(self.run, post, now)).collect(),
         };
@@ -138,18 +148,11 @@ impl Journal {
         }
     }
 
-    /// Writes down how a post stands, without waiting for the disk.
+    /// Writes down how a post stands.
     pub fn note(&self, verdict: Verdict<'_>, now: DateTime<Utc>) {
         if let Some(writer) = self.writer.get() {
-            writer.write(line(&Line::new(self.run, verdict, now)));
-        }
-    }
-
-    /// Waits until everything is on the disk.
-    pub async fn flush(&self) {
-        if let Some(writer) = self.writer.get() {
-            // If it can't be written that was said, and the database is told next.
-            writer.write_through(Vec::new()).await.ok();
+            // If it can't be written that was said, and the database is told at the end.
+            writer.write(&line(&Line::new(self.run, verdict, now))).ok();
         }
     }
 
@@ -180,8 +183,8 @@ pub struct Page<'a> {
 }
 
 impl Page<'_> {
-    /// The post is about to be sent. Once this returns, the disk knows.
-    pub async fn sending(&self) -> Result<(), Failure> {
+    /// The post is about to be sent. Once this returns, the journal knows.
+    pub fn sending(&self) -> Result<(), Failure> {
         let Some(writer) = self.journal.writer.get() else {
             return Ok(());
         };
@@ -190,10 +193,8 @@ impl Page<'_> {
             "the run ended after this post was sent and before it knew the platform's answer; look at the platform \
              before it is sent again",
         );
-        let bytes = self.line(&Outcome::Unconfirmed { reason });
         writer
-            .write_through(bytes)
-            .await
+            .write(&self.line(&Outcome::Unconfirmed { reason }))
             .map_err(|why| Failure::Retry {
                 after: None,
                 reason: Reason::new(
@@ -206,10 +207,12 @@ impl Page<'_> {
     /// The platform has accepted the post, whatever else is asked of it.
     pub fn live(&self, published: &Published) {
         if let Some(writer) = self.journal.writer.get() {
-            writer.write(self.line(&Outcome::Published {
+            let published = Outcome::Published {
                 post: published.clone(),
                 at: self.clock.now(),
-            }));
+            };
+            // As with a note: the answer is known to this run all the same.
+            writer.write(&self.line(&published)).ok();
         }
     }
 

@@ -68,7 +68,7 @@
 //! - [`publish::all`] cannot fail, so the commit always runs. A panic, a hang, a 50 MB reply stay with their post.
 //! - A request declares its [`http::Effect`] before it is sent. What publishes is sent again only if it surely was not
 //!   accepted; else the post is `unconfirmed`, and nothing sends it again by itself.
-//! - Where there is a state directory, no such request leaves before the disk knows of it: a run that is killed leaves
+//! - Where there is a state directory, no such request leaves before the journal knows of it: a run that is killed leaves
 //!   in doubt only what was in flight.
 //! - Every write after the claim carries the claim, and its row count is compared: another run's outcome is never
 //!   overwritten, and a lost claim is always reported.

@@ -76,7 +76,6 @@ pub async fn run(
     let journal = Journal::new(run, options.journal.clone());
     let results = publish::all(claimed, &options.settings, http, stop, &progress, &journal).await;
     progress.clear();
-    journal.flush().await;
 
     let now = clock.now();
     let summary = Summary::of(run, started_at, now, &results.settled, &results.lanes);

@@ -47,7 +47,7 @@ pub async fn replay(store: &mut Store, place: &Place) -> Result<Replayed, Failed
         match dead {
             Ok(None) => {}
             Ok(Some(dead)) => {
-                let rows = dead.record(store).await?;
+                let rows = dead.record(store, place).await?;
                 replayed.rows.extend(rows);
                 // While it is locked. If that fails, the next run finds that all of it is recorded.
                 std::fs::remove_file(&path).unwrap_or_else(|error| {
@@ -97,6 +97,7 @@ struct Told {
     run: Uuid,
     database: String,
     host: String,
+    boot: String,
     began: DateTime<Utc>,
     /// When the run was last heard of.
     ended: DateTime<Utc>,
@@ -137,9 +138,9 @@ impl Dead {
     }
 
     /// Records it through the commit's two UPDATEs, fenced by its own claim; returns the rows that were written.
-    async fn record(&self, store: &mut Store) -> Result<Vec<Value>, Failed> {
+    async fn record(&self, store: &mut Store, place: &Place) -> Result<Vec<Value>, Failed> {
         let told = &self.told;
-        let entries = told.posts.values();
+        let entries = told.entries(&place.boot);
         let entries = entries.map(|line| (line.row.clone(), line.account.clone()));
         let outcomes = commit::bulk(entries.collect());
         let rows: Vec<Value> = [&outcomes.published[..], &outcomes.settled[..]].concat();
@@ -202,6 +203,7 @@ fn read(bytes: &[u8]) -> Result<Told, String> {
         run: head.run,
         database: head.database,
         host: head.host,
+        boot: head.boot,
         began: head.at,
         ended: head.at,
         posts: BTreeMap::new(),
@@ -222,6 +224,17 @@ fn read(bytes: &[u8]) -> Result<Told, String> {
 }
 
 impl Told {
+    /// What is to be recorded. If the machine went down meanwhile, its last lines may be lost: a post that seems never
+    /// to have been sent may have been, and is left to its lease.
+    fn entries(&self, boot: &str) -> impl Iterator<Item = &Line> {
+        let is_whole = !boot.is_empty() && self.boot == boot;
+        let concluded =
+            |line: &&Line| line.row["status"] != "pending" || !line.row["entry"].is_null();
+        self.posts
+            .values()
+            .filter(move |line| is_whole || concluded(line))
+    }
+
     /// The line replaces what was said of its post.
     fn tell(&mut self, line: Line) -> Result<(), String> {
         let id = line.row["id"].as_i64().ok_or("a row has no id")?;

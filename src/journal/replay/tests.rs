@@ -29,6 +29,7 @@ fn head() -> Vec<u8> {
         run: Uuid::nil(),
         database: "sqlite:/a.db".to_owned(),
         host: "host".to_owned(),
+        boot: "first".to_owned(),
         at: at(0),
         posts: vec![post(1), post(2)],
     })
@@ -40,6 +41,32 @@ fn told(bytes: &[u8]) -> Result<String, String> {
     let posts = told.posts.iter();
     let posts = posts.map(|(id, line)| format!("{id} {}", line.row["status"].as_str().unwrap()));
     Ok(posts.collect::<Vec<_>>().join(", "))
+}
+
+#[test]
+fn after_another_boot_what_seems_unsent_is_left_to_its_lease() {
+    let waits = line(&Line {
+        at: at(2),
+        row: json!({"id": 2, "status": "pending", "entry": {"outcome": "retry"}}),
+        account: None,
+    });
+    let bytes = [
+        head(),
+        says(1, 1, "unconfirmed"),
+        says(2, 1, "published"),
+        waits,
+    ]
+    .concat();
+    let told = read(&[bytes, says(3, 3, "pending")].concat()).unwrap();
+    let ids = |boot: &str| -> Vec<i64> {
+        told.entries(boot)
+            .map(|line| line.row["id"].as_i64().unwrap())
+            .collect()
+    };
+    assert_eq!(ids("first"), [1, 2, 3]);
+    assert_eq!(ids("second"), [1, 2]);
+    // A machine that does not say counts as another.
+    assert_eq!(ids(""), [1, 2]);
 }
 
 #[test]
