@@ -57,7 +57,7 @@ struct Global {
     /// The configuration file [default: publisher.toml here, else in $XDG_CONFIG_HOME/publisher or ~/.config/publisher].
     #[arg(long, env = "PUBLISHER_CONFIG", global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where the key file lives [default: $XDG_STATE_HOME/publisher or ~/.local/state/publisher].
+    /// Where the key file and the journals of runs live [default: $XDG_STATE_HOME/publisher or ~/.local/state/publisher].
     #[arg(long, env = "PUBLISHER_STATE_DIR", global = true, value_name = "DIR")]
     state_dir: Option<PathBuf>,
     /// How log lines on stderr look.

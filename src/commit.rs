@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::outcome::{Block, Outcome, Scope, Settled};
+use crate::outcome::{Block, Outcome, Scope, Settled, Verdict};
 use crate::post::PostId;
 use crate::store::{Committed, Outcomes, Store, StoreError, instant};
 
@@ -23,6 +23,8 @@ pub struct Report {
     pub lost: Vec<PostId>,
     /// Posts whose row the database refused, and why.
     pub refused: Vec<(PostId, String)>,
+    /// An earlier try went through, although its answer was lost.
+    pub before: bool,
     /// Why nothing could be recorded, if so.
     pub unrecorded: Option<String>,
 }
@@ -36,28 +38,16 @@ pub async fn outcomes(
     settled: &[Settled],
     now: DateTime<Utc>,
 ) -> Report {
-    let mut outcomes = rows(run, settled, now);
-    outcomes.run = Some(record);
-    match patiently(store, run, &outcomes).await {
-        Ok(Committed::Now(updated)) => {
-            let updated: HashSet<PostId> = updated.into_iter().collect();
-            let lost = settled
-                .iter()
-                .map(|settled| settled.post.id)
-                .filter(|id| !updated.contains(id))
-                .collect();
-            Report {
-                lost,
-                ..Report::default()
-            }
-        }
-        Ok(Committed::Before) => Report::default(),
-        Err(StoreError::Refused(why)) => {
-            tracing::warn!(
-                "the database refused the outcomes ({why}); they are recorded one by one"
-            );
-            one_by_one(store, run, &outcomes).await
-        }
+    let entries = settled.iter().map(|settled| {
+        let verdict = settled.verdict();
+        (row(run, verdict, now), account(verdict))
+    });
+    let outcomes = Outcomes {
+        run: Some(record),
+        ..bulk(entries.collect())
+    };
+    match self::record(store, run, &outcomes, PATIENCE).await {
+        Ok(report) => report,
         Err(error) => Report {
             unrecorded: Some(error.to_string()),
             ..Report::default()
@@ -65,16 +55,51 @@ pub async fn outcomes(
     }
 }
 
+/// Records a run's rows, waiting so long for a database that is away.
+pub async fn record(
+    store: &mut Store,
+    run: Uuid,
+    outcomes: &Outcomes,
+    patience: Duration,
+) -> Result<Report, StoreError> {
+    match patiently(store, run, outcomes, patience).await {
+        Ok(Committed::Now(updated)) => {
+            let updated: HashSet<PostId> = updated.into_iter().collect();
+            let rows = outcomes.published.iter().chain(&outcomes.settled);
+            let lost = rows
+                .filter_map(|row| row["id"].as_i64())
+                .filter(|id| !updated.contains(id))
+                .collect();
+            Ok(Report {
+                lost,
+                ..Report::default()
+            })
+        }
+        Ok(Committed::Before) => Ok(Report {
+            before: true,
+            ..Report::default()
+        }),
+        Err(StoreError::Refused(why)) => {
+            tracing::warn!(
+                "the database refused the outcomes ({why}); they are recorded one by one"
+            );
+            Ok(one_by_one(store, run, outcomes, patience).await)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 async fn patiently(
     store: &mut Store,
     run: Uuid,
     outcomes: &Outcomes,
+    patience: Duration,
 ) -> Result<Committed, StoreError> {
     let began = Instant::now();
     let mut pause = FIRST_PAUSE;
     loop {
         match store.commit(run, outcomes).await {
-            Err(StoreError::Unavailable(why)) if began.elapsed() + pause < PATIENCE => {
+            Err(StoreError::Unavailable(why)) if began.elapsed() + pause < patience => {
                 tracing::warn!("the outcomes can't be recorded yet: {why}");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
@@ -84,7 +109,12 @@ async fn patiently(
     }
 }
 
-async fn one_by_one(store: &mut Store, run: Uuid, outcomes: &Outcomes) -> Report {
+async fn one_by_one(
+    store: &mut Store,
+    run: Uuid,
+    outcomes: &Outcomes,
+    patience: Duration,
+) -> Report {
     let empty = Outcomes {
         run: None,
         published: Vec::new(),
@@ -111,7 +141,7 @@ async fn one_by_one(store: &mut Store, run: Uuid, outcomes: &Outcomes) -> Report
             .iter()
             .chain(&single.settled)
             .find_map(|row| row["id"].as_i64());
-        match (patiently(store, run, &single).await, id) {
+        match (patiently(store, run, &single, patience).await, id) {
             (Ok(Committed::Now(updated)), Some(id)) if updated.is_empty() => report.lost.push(id),
             (Ok(_), _) => {}
             (Err(StoreError::Refused(why)), Some(id)) => report.refused.push((id, why)),
@@ -124,38 +154,35 @@ async fn one_by_one(store: &mut Store, run: Uuid, outcomes: &Outcomes) -> Report
     report
 }
 
-/// The rows of the two UPDATEs, sorted by id so that two runs never lock them in different orders.
-fn rows(run: Uuid, settled: &[Settled], now: DateTime<Utc>) -> Outcomes {
-    let mut sorted: Vec<&Settled> = settled.iter().collect();
-    sorted.sort_unstable_by_key(|settled| settled.post.id);
-    let (published, others): (Vec<&Settled>, Vec<&Settled>) = sorted
+/// The two UPDATEs, of posts' rows and what they say about accounts. Sorted by id, so that two runs never lock them in
+/// different orders.
+pub fn bulk(mut entries: Vec<(Value, Option<Value>)>) -> Outcomes {
+    entries.sort_by_key(|(row, _)| row["id"].as_i64());
+    let (rows, accounts): (Vec<Value>, Vec<Option<Value>>) = entries.into_iter().unzip();
+    let (published, settled) = rows
         .into_iter()
-        .partition(|settled| matches!(settled.outcome, Outcome::Published { .. }));
-    let row = |settled: &&Settled| without_nul(row(run, settled, now));
+        .map(without_nul)
+        .partition(|row| row["status"] == "published");
     Outcomes {
         run: None,
-        published: published.iter().map(row).collect(),
-        settled: others.iter().map(row).collect(),
-        accounts: others
-            .iter()
-            .filter_map(|settled| account(settled))
-            .map(without_nul)
-            .collect(),
+        published,
+        settled,
+        accounts: accounts.into_iter().flatten().map(without_nul).collect(),
     }
 }
 
-/// One post's row. It also is what goes to stderr if the database stays away.
-pub fn row(run: Uuid, settled: &Settled, now: DateTime<Utc>) -> Value {
-    let post = &settled.post;
+/// One post's row. It also is what the journal holds, and what goes to stderr if the database stays away.
+pub fn row(run: Uuid, verdict: Verdict<'_>, now: DateTime<Utc>) -> Value {
+    let post = verdict.post;
     let given_back = post.attempts.saturating_sub(1);
-    let (status, due_at, attempts) = match &settled.outcome {
+    let (status, due_at, attempts) = match verdict.outcome {
         Outcome::Published {
             post: published,
             at,
         } => {
             return json!({
                 "id": post.id, "status": "published", "platform_post_id": published.id,
-                "permalink": published.permalink, "published_at": instant(*at), "entry": entry(run, settled, now),
+                "permalink": published.permalink, "published_at": instant(*at), "entry": entry(run, verdict, now),
             });
         }
         Outcome::Retry {
@@ -174,29 +201,29 @@ pub fn row(run: Uuid, settled: &Settled, now: DateTime<Utc>) -> Value {
         Outcome::Unconfirmed { .. } => ("unconfirmed", None, post.attempts),
         Outcome::Expired => ("expired", None, post.attempts),
     };
-    let reason = settled.outcome.reason();
+    let reason = verdict.outcome.reason();
     json!({
         "id": post.id, "status": status, "due_at": due_at.map(|at| instant(*at)), "attempts": attempts,
-        "checkpoint": settled.checkpoint,
+        "checkpoint": verdict.checkpoint,
         "error_class": reason.map(|reason| reason.class),
         "error_code": reason.and_then(|reason| reason.code.as_deref()),
         "error": reason.map(|reason| &reason.message),
-        "entry": reason.map(|_| entry(run, settled, now)),
+        "entry": reason.map(|_| entry(run, verdict, now)),
     })
 }
 
 /// One entry of `posts.history`.
-fn entry(run: Uuid, settled: &Settled, now: DateTime<Utc>) -> Value {
+fn entry(run: Uuid, verdict: Verdict<'_>, now: DateTime<Utc>) -> Value {
     let mut entry = json!({
-        "at": instant(now), "run": run, "outcome": settled.outcome.name(),
-        "took_ms": u64::try_from(settled.took.as_millis()).unwrap_or(u64::MAX),
+        "at": instant(now), "run": run, "outcome": verdict.outcome.name(),
+        "took_ms": u64::try_from(verdict.took.as_millis()).unwrap_or(u64::MAX),
     });
-    if let Some(reason) = settled.outcome.reason() {
+    if let Some(reason) = verdict.outcome.reason() {
         entry["class"] = json!(reason.class);
         entry["code"] = json!(reason.code);
         entry["message"] = json!(reason.message);
     }
-    if let Outcome::Published { post, .. } = &settled.outcome
+    if let Outcome::Published { post, .. } = verdict.outcome
         && !post.warnings.is_empty()
     {
         entry["warnings"] = json!(post.warnings);
@@ -205,16 +232,16 @@ fn entry(run: Uuid, settled: &Settled, now: DateTime<Utc>) -> Value {
 }
 
 /// What an outcome says about its account, or about all of its platform.
-fn account(settled: &Settled) -> Option<Value> {
+pub fn account(verdict: Verdict<'_>) -> Option<Value> {
     let Outcome::Retry {
         block: Some(block),
         reason,
         ..
-    } = &settled.outcome
+    } = verdict.outcome
     else {
         return None;
     };
-    let account = &settled.post.account;
+    let account = &verdict.post.account;
     Some(match block {
         Block::NeedsLogin => {
             json!({"id": account.id, "needs_login": true, "reason": reason.message})

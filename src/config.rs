@@ -23,7 +23,7 @@ pub struct Config {
     pub database: Database,
     /// Nobody named a database: an SQLite file in the data directory is made and migrated on first use.
     pub database_is_default: bool,
-    /// Where the key file lives.
+    /// Where the key file and the journals live.
     pub state_dir: PathBuf,
     /// `ENCRYPTION_KEY`, not yet looked at.
     pub encryption_key: Option<SecretString>,

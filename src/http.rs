@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::account::Credentials;
+use crate::journal::Page;
 use crate::outcome::{Failure, Published, Reason, Scope};
 use crate::post::ClaimedPost;
 
@@ -125,6 +126,8 @@ pub struct Session<'a> {
     pub lease_ends: Instant,
     /// What is known of the post should this step not come to its end.
     pub trail: &'a Trail,
+    /// Where it is written down before it is sent.
+    pub page: Page<'a>,
 }
 
 /// What a post's steps leave behind even if one panics, or is cut off.
@@ -174,6 +177,7 @@ impl Session<'_> {
             permalink: None,
             warnings: Vec::new(),
         };
+        self.page.live(&published);
         *self.trail.live.borrow_mut() = Some(published);
     }
 
@@ -183,6 +187,7 @@ impl Session<'_> {
     /// unconfirmed if it publishes.
     pub async fn send(&self, request: RequestBuilder, effect: Effect) -> Result<Reply, Failure> {
         if effect == Effect::Publishes {
+            self.page.sending()?;
             if Instant::now() >= self.lease_ends {
                 let reason = Reason::new(
                     "lease_ended",

@@ -17,6 +17,8 @@
 //! ```
 //!
 //! The database is the queue. Nothing is kept in memory between runs, and there is no daemon, broker or lock server.
+//! A run that publishes keeps a file beside it, `journal.rs`, until the database has committed; the next run records
+//! what a run that died left there, before it claims anything.
 //!
 //! ## Where to find what
 //!
@@ -27,6 +29,7 @@
 //! | [`run`] | one invocation, on one screen |
 //! | [`claim`] | what is due: one query (`store/*/due.sql`, `claim.sql`) |
 //! | [`publish`] | the lanes: caps, paces, one post in flight per account, the breaker |
+//! | [`journal`] | what a run was doing, on the disk, should it die; the next run records it |
 //! | [`commit`] | the outcomes: two bulk UPDATEs and the run's row |
 //! | [`exit`], [`stop`], [`summary`] | how it ends, also early, and what it says of itself |
 //!
@@ -59,17 +62,20 @@
 //!
 //! ## Invariants
 //!
-//! - No stage but [`publish`] uses the network, and none but [`claim`] and [`commit`] the database.
+//! - No stage but [`publish`] uses the network, and none but [`claim`] and [`commit`] the database. (A replayed journal
+//!   goes through [`commit`].)
 //! - Only a claim makes a [`post::ClaimedPost`], and a platform accepts nothing else.
 //! - [`publish::all`] cannot fail, so the commit always runs. A panic, a hang, a 50 MB reply stay with their post.
 //! - A request declares its [`http::Effect`] before it is sent. What publishes is sent again only if it surely was not
 //!   accepted; else the post is `unconfirmed`, and nothing sends it again by itself.
+//! - Where there is a state directory, no such request leaves before the journal knows of it: a run that is killed leaves
+//!   in doubt only what was in flight.
 //! - Every write after the claim carries the claim, and its row count is compared: another run's outcome is never
 //!   overwritten, and a lost claim is always reported.
 //! - No post is sent after its lease ended, by the monotonic clock. A row whose lease ended belongs to a run that died:
 //!   it is taken over to find out what became of it, not to be sent.
 //! - The number of statements does not grow with the posts: the claim, two UPDATEs, one INSERT. (On SQLite one more
-//!   UPDATE where an account must be blocked.)
+//!   UPDATE where an account must be blocked; the last three again for each dead run's journal.)
 //! - A slot of a lane is never held while merely waiting: for the account, for media, for a back-off.
 //! - Time, environment and exit are arguments: `clippy.toml` refuses them anywhere but at the rim.
 //! - Secrets are sealed at rest, never in a log line, an error or a URL.
@@ -80,6 +86,8 @@ pub mod run;
 
 pub mod claim;
 pub mod publish;
+
+pub mod journal;
 
 pub mod commit;
 pub mod exit;

@@ -271,7 +271,30 @@ impl Outcome {
     }
 }
 
+/// A post with its outcome as far as it is known.
+#[derive(Clone, Copy, Debug)]
+pub struct Verdict<'a> {
+    /// The claimed post.
+    pub post: &'a ClaimedPost,
+    /// What became of it.
+    pub outcome: &'a Outcome,
+    /// Where an unfinished upload stands.
+    pub checkpoint: Option<&'a Value>,
+    /// How long it was at work.
+    pub took: Duration,
+}
+
 impl Settled {
+    /// The same, borrowed.
+    pub fn verdict(&self) -> Verdict<'_> {
+        Verdict {
+            post: &self.post,
+            outcome: &self.outcome,
+            checkpoint: self.checkpoint.as_ref(),
+            took: self.took,
+        }
+    }
+
     /// Whether the platform has, or may have, the post: what must not get lost if the database can't be reached.
     pub fn was_sent(&self) -> bool {
         matches!(

@@ -15,9 +15,11 @@ use futures::stream::poll_fn;
 use futures::{FutureExt, StreamExt};
 use url::Url;
 
+use crate::claim::Claimed;
 use crate::config::PlatformSettings;
 use crate::http::{Http, Session, one_line};
-use crate::outcome::{Failure, Outcome, Published, Reason, Scope, Settled};
+use crate::journal::{Journal, Page};
+use crate::outcome::{Failure, Outcome, Published, Reason, Scope, Settled, Verdict};
 use crate::platform::{self, Platform, Step};
 use crate::post::ClaimedPost;
 use crate::progress::Progress;
@@ -92,19 +94,24 @@ struct Context<'a> {
     claimed: Instant,
     stop: &'a Stop,
     progress: &'a Progress,
+    journal: &'a Journal,
     panicked: Cell<bool>,
 }
 
-/// Publishes the claimed posts. `claimed` is the instant of the claim, for the lease.
+/// Publishes the claimed posts.
 pub async fn all(
-    posts: Vec<ClaimedPost>,
+    claimed: Claimed,
     settings: &Settings,
     http: &Http,
-    clock: Clock,
-    claimed: Instant,
     stop: &Stop,
     progress: &Progress,
+    journal: &Journal,
 ) -> Results {
+    let Claimed {
+        posts,
+        clock,
+        at: claimed,
+    } = claimed;
     let context = Context {
         settings,
         http,
@@ -112,6 +119,7 @@ pub async fn all(
         claimed,
         stop,
         progress,
+        journal,
         panicked: Cell::new(false),
     };
     let mut results = Results::default();
@@ -127,6 +135,11 @@ pub async fn all(
                 results.settled.push(settled);
             }
         }
+    }
+    if !jobs.is_empty() {
+        let unstarted = results.settled.iter().map(Settled::verdict);
+        let released = jobs.iter().map(Job::released);
+        journal.begin(unstarted.chain(released), clock.now());
     }
     let lanes = platform::ALL
         .iter()
@@ -225,6 +238,12 @@ async fn step(job: &Job, context: &Context<'_>) -> Result<Step, Failure> {
         lease_ends: context.claimed + context.settings.lease,
         trail: &job.trail,
         now: context.clock.now(),
+        page: Page {
+            journal: context.journal,
+            clock: context.clock,
+            post: &job.post,
+            checkpoint: checkpoint.as_ref(),
+        },
     };
     let result = AssertUnwindSafe(job.platform.step(&session, checkpoint.as_ref()))
         .catch_unwind()
@@ -272,16 +291,14 @@ fn decide(
             // A step that can wait has nothing in doubt.
             job.trail.sent.set(false);
             *job.checkpoint.borrow_mut() = Some(checkpoint);
+            let waiting = Outcome::Waiting {
+                due_at: now + after,
+            };
             if let Some(at) = in_time(after) {
+                note(job, &waiting, context);
                 return Next::Again(at);
             }
-            conclude(
-                job,
-                Outcome::Waiting {
-                    due_at: now + after,
-                },
-                context,
-            );
+            conclude(job, waiting, context);
             return Next::Done;
         }
         Ok(Step::Done(mut post)) => {
@@ -309,6 +326,8 @@ fn decide(
         && job.short_waits.get() < SHORT_WAITS
     {
         job.short_waits.set(job.short_waits.get() + 1);
+        let due_at = now + short.unwrap_or_default();
+        note(job, &Outcome::Waiting { due_at }, context);
         return Next::Again(at);
     }
     let next = match &failure {
@@ -367,8 +386,21 @@ fn conclude(job: &Job, outcome: Outcome, context: &Context<'_>) {
             outcome.name()
         );
     }
+    note(job, &outcome, context);
     context.progress.settled(job.platform.name(), &outcome);
     *job.outcome.borrow_mut() = Some(outcome);
+}
+
+/// Writes down how the post stands, should the run end here.
+fn note(job: &Job, outcome: &Outcome, context: &Context<'_>) {
+    let checkpoint = job.checkpoint.borrow();
+    let verdict = Verdict {
+        post: &job.post,
+        outcome,
+        checkpoint: checkpoint.as_ref(),
+        took: job.took.get(),
+    };
+    context.journal.note(verdict, context.clock.now());
 }
 
 /// A random number from 0 to 1. Without randomness every run waits the full time, which is safe.

@@ -9,6 +9,7 @@ use crate::claim;
 use crate::commit::{self, Report};
 use crate::exit::{Exit, Failed};
 use crate::http::Http;
+use crate::journal::{self, Journal, Place, Replayed};
 use crate::outcome::Settled;
 use crate::post::ClaimedPost;
 use crate::progress::Progress;
@@ -28,6 +29,8 @@ pub struct Options {
     pub fail_on: Vec<FailOn>,
     /// This machine's name, for the run's row.
     pub host: String,
+    /// Where the journal is; without a place none is kept.
+    pub journal: Option<Place>,
 }
 
 /// What a run did.
@@ -35,17 +38,21 @@ pub struct Options {
 pub struct Done {
     /// In figures.
     pub summary: Summary,
+    /// What runs that had died left to be recorded.
+    pub replayed: Replayed,
     /// Every claimed post with its outcome.
     pub settled: Vec<Settled>,
     /// How the commit went.
     pub report: Report,
+    /// What could not be recorded is in the journal, for the next run.
+    pub journaled: bool,
     /// Accounts whose credentials could not be opened, and why.
     pub locked: BTreeMap<String, String>,
     /// How it ends.
     pub exit: Exit,
 }
 
-/// Publishes what is due. `None` if nothing is.
+/// Records what dead runs left, then publishes what is due. `None` if there was neither.
 pub async fn run(
     store: &mut Store,
     options: &Options,
@@ -55,52 +62,59 @@ pub async fn run(
 ) -> Result<Option<Done>, Failed> {
     let run = options.request.run;
     let statements = store.statements();
+    let replayed = match &options.journal {
+        Some(place) => journal::replay(store, place).await?,
+        None => Replayed::default(),
+    };
     let claimed = claim::due(store, &options.request).await?;
-    if claimed.posts.is_empty() {
+    if claimed.posts.is_empty() && replayed.rows.is_empty() {
         return Ok(None);
     }
     let (clock, started_at) = (claimed.clock, claimed.clock.now());
     let progress = progress(&claimed.posts);
 
-    let results = publish::all(
-        claimed.posts,
-        &options.settings,
-        http,
-        clock,
-        claimed.at,
-        stop,
-        &progress,
-    )
-    .await;
+    let journal = Journal::new(run, options.journal.clone());
+    let results = publish::all(claimed, &options.settings, http, stop, &progress, &journal).await;
     progress.clear();
 
     let now = clock.now();
     let summary = Summary::of(run, started_at, now, &results.settled, &results.lanes);
-    let exit = exit(&results, &summary, stop, &options.fail_on);
-    let record = record(run, &summary.clone().exiting(exit), &options.host);
-    let report = commit::outcomes(store, run, record, &results.settled, now).await;
+    let told = [&summary, &replayed.summary];
+    let exit = exit(&results, told, stop, &options.fail_on);
+    let report = if results.settled.is_empty() {
+        Report::default()
+    } else {
+        let record = record(run, &summary.clone().exiting(exit), &options.host);
+        commit::outcomes(store, run, record, &results.settled, now).await
+    };
+    let journaled = report.unrecorded.is_some() && journal.is_kept();
+    if report.unrecorded.is_none() {
+        journal.remove();
+    }
     let exit = after_commit(exit, &report, &results);
 
     let mut summary = summary.exiting(exit);
     summary.database_statements = store.statements() - statements;
     Ok(Some(Done {
         summary,
+        replayed,
         settled: results.settled,
         report,
+        journaled,
         locked: results.locked,
         exit,
     }))
 }
 
 /// How the run ends, if its outcomes get recorded.
-fn exit(results: &Results, summary: &Summary, stop: &Stop, fail_on: &[FailOn]) -> Exit {
+fn exit(results: &Results, told: [&Summary; 2], stop: &Stop, fail_on: &[FailOn]) -> Exit {
     if results.panicked {
         Exit::Bug
     } else if let Some(exit) = stop.exit() {
         exit
     } else if !results.locked.is_empty() {
         Exit::Configuration
-    } else if summary.needs_attention(fail_on) {
+    } else if told.iter().any(|summary| summary.needs_attention(fail_on)) {
         Exit::Attention
     } else {
         Exit::Ok
@@ -126,7 +140,7 @@ fn after_commit(exit: Exit, report: &Report, results: &Results) -> Exit {
 }
 
 /// The run's own row.
-fn record(run: Uuid, summary: &Summary, host: &str) -> serde_json::Value {
+pub fn record(run: Uuid, summary: &Summary, host: &str) -> serde_json::Value {
     json!({
         "id": run, "host": host, "version": env!("CARGO_PKG_VERSION"),
         "started_at": summary.started_at, "finished_at": summary.finished_at,
@@ -141,5 +155,5 @@ pub fn unrecorded(done: &Done, run: Uuid) -> impl Iterator<Item = String> {
     let at = done.summary.finished_at.parse().unwrap_or_default();
     done.settled
         .iter()
-        .map(move |settled| commit::row(run, settled, at).to_string())
+        .map(move |settled| commit::row(run, settled.verdict(), at).to_string())
 }

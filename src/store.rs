@@ -48,6 +48,22 @@ impl std::fmt::Debug for PostgresUrl {
     }
 }
 
+impl Database {
+    /// Names it without secrets, and the same from every working directory.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Postgres(url) => postgres::name(url),
+            Self::Sqlite(path) => {
+                let whole = path
+                    .canonicalize()
+                    .or_else(|_| std::path::absolute(path))
+                    .unwrap_or_else(|_| path.clone());
+                format!("sqlite:{}", whole.display())
+            }
+        }
+    }
+}
+
 impl std::fmt::Display for Database {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

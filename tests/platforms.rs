@@ -11,14 +11,17 @@ use axum::Router;
 use axum::routing::get;
 use publisher::account::Credentials;
 use publisher::http::{Http, Session, Timeouts, Trail, client_builder};
+use publisher::journal::{Journal, Page};
 use publisher::outcome::{Failure, Published};
 use publisher::platform::{self, Step};
 use publisher::post::ClaimedPost;
 use publisher::sandbox::{Fault, Sandbox, Settings};
+use publisher::schedule::Clock;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 use tokio::net::TcpListener;
+use uuid::Uuid;
 
 /// Long before the sandbox's clock, so that whatever it publishes comes later.
 const NOW: &str = "2020-01-01T12:00:00Z";
@@ -103,7 +106,14 @@ impl World {
             upload: self.timeout,
         };
         let (http, trail) = (Http::new(timeouts, true), Trail::default());
+        let journal = Journal::new(Uuid::nil(), None);
         let session = Session {
+            page: Page {
+                journal: &journal,
+                clock: Clock::at(NOW.parse().unwrap()),
+                post: &post,
+                checkpoint: None,
+            },
             post: &post,
             credentials: &credentials,
             http: &http,

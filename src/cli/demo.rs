@@ -152,6 +152,7 @@ async fn in_directory(directory: &Path, latency: Duration, keep: bool) -> Result
         },
         fail_on: vec![FailOn::None],
         host: "demo".to_owned(),
+        journal: None,
     };
     let done = run::run(
         &mut store,

@@ -16,6 +16,7 @@ use crate::claim;
 use crate::config::{Config, DEFAULT_EXPIRY, Span};
 use crate::exit::{Exit, Failed};
 use crate::http::{Http, Timeouts};
+use crate::journal::Place;
 use crate::outcome::Outcome;
 use crate::platform;
 use crate::progress::{self, Progress};
@@ -184,6 +185,7 @@ fn options(command: Run, config: &Config) -> Result<(Options, Http), Failed> {
         .filter_map(|(name, settings)| Some((name.clone(), settings.cap?)))
         .collect();
     caps.extend(command.caps);
+    let host = host_name();
     let options = Options {
         request: Request {
             run: Uuid::new_v4(),
@@ -211,7 +213,8 @@ fn options(command: Run, config: &Config) -> Result<(Options, Http), Failed> {
             key: secret::existing_key(config)?,
         },
         fail_on: fail_on(command.fail_on, config)?,
-        host: host_name(),
+        journal: Some(Place::of(config, &host)),
+        host,
     };
     // The sandbox is on a private address, and so are the media that go with it.
     let private_media = file.allow_private_media || options.settings.sandbox.is_some();
@@ -275,7 +278,18 @@ fn report(done: &Done, run: Uuid) {
             outcome.name()
         ))
     });
-    let problems: Vec<String> = problems.collect();
+    let replayed = done.replayed.rows.iter().filter_map(|row| {
+        let (id, status) = (&row["id"], row["status"].as_str()?);
+        let what = match status {
+            "expired" => "it was too late to publish it",
+            "failed" | "unconfirmed" => row["error"].as_str().unwrap_or_default(),
+            _ => return None,
+        };
+        Some(format!(
+            "post {id} {status}, of a run that ended early: {what}"
+        ))
+    });
+    let problems: Vec<String> = replayed.chain(problems).collect();
     if done.exit != Exit::Ok {
         problems.iter().take(TOLD).for_each(|line| complain(line));
         if problems.len() > TOLD {
@@ -301,8 +315,13 @@ fn report(done: &Done, run: Uuid) {
         ));
     }
     if let Some(why) = &done.report.unrecorded {
+        let journal = if done.journaled {
+            "; the next run records them from its journal"
+        } else {
+            ""
+        };
         complain(&format!(
-            "the outcomes could not be recorded ({why}); they follow, one JSON object a line"
+            "the outcomes could not be recorded ({why}){journal}; they follow, one JSON object a line"
         ));
     }
     if done.report.unrecorded.is_some() || !done.report.refused.is_empty() {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{Settings, problems};
 use crate::account::Credentials;
 use crate::http::Trail;
-use crate::outcome::{Block, Outcome, Reason, Settled};
+use crate::outcome::{Block, Outcome, Reason, Settled, Verdict};
 use crate::platform::{self, Platform};
 use crate::post::{Action, ClaimedPost};
 use crate::secret;
@@ -66,6 +66,16 @@ impl Job {
                 };
                 Err(Box::new(Unstarted { settled, locked }))
             }
+        }
+    }
+
+    /// What becomes of it if it never starts.
+    pub(super) fn released(&self) -> Verdict<'_> {
+        Verdict {
+            post: &self.post,
+            outcome: &Outcome::Released,
+            checkpoint: self.post.checkpoint.as_ref(),
+            took: Duration::ZERO,
         }
     }
 

@@ -31,6 +31,19 @@ pub(super) fn check_url(url: &str) -> Result<(), String> {
     options(url).map(drop)
 }
 
+/// Host (or socket), port and database, whichever way the URL says them.
+pub(super) fn name(url: &PostgresUrl) -> String {
+    let Ok(options) = options(&url.0) else {
+        return format!("{url:?}");
+    };
+    let socket = options.get_socket().map(|path| path.display().to_string());
+    let host = socket.unwrap_or_else(|| options.get_host().to_owned());
+    let database = options
+        .get_database()
+        .unwrap_or_else(|| options.get_username());
+    format!("postgres://{host}:{}/{database}", options.get_port())
+}
+
 fn options(url: &str) -> Result<PgConnectOptions, String> {
     let options = PgConnectOptions::from_str(url).map_err(|e| {
         format!("it is not a PostgreSQL URL ({e}); use postgres://USER:PASSWORD@HOST/DATABASE")

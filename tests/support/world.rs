@@ -217,6 +217,7 @@ impl World {
             .current_dir(self.dir.path())
             .env("DATABASE_URL", &self.database_url)
             .env("ENCRYPTION_KEY", KEY)
+            .env("PUBLISHER_STATE_DIR", self.path("state"))
             .env("PUBLISHER_SANDBOX", &self.sandbox.url);
         command
     }

@@ -1,0 +1,251 @@
+//! The journal: a file per run that says, at every instant, what the commit would write if the run ended there.
+//!
+//! A killed process, a database that is gone at commit time, a COMMIT whose answer got lost: in all three the next run
+//! finds the file of a run that is dead (its lock is free), gives every post its last row through the same two UPDATEs,
+//! and removes it. So a killed run costs nothing but time.
+//!
+//! `<state directory>/journal/<run>.journal` holds lines of a checksum, a space and a JSON object. The first names the
+//! run and the database, and has a row for every claimed post: those that are to be sent are given back. Each further
+//! line replaces one post's row. Before a request that publishes leaves, that row is `unconfirmed`; after the step it is
+//! whatever the step came to. The rows are those of [`commit::row`], without their nulls.
+//!
+//! A line is handed to the system and not waited for on the disk: the system keeps it whatever becomes of the process,
+//! and a sync for every post would halve the speed. Only if the machine itself goes down can lines be lost. So the
+//! first one also names the boot: after another one, posts that seem never to have been sent are left to their lease,
+//! which makes them `unconfirmed`.
+//!
+//! A torn last line was never answered for, so nothing was sent on its strength. There are no secrets in it: what a
+//! platform quotes is redacted before, and a post's text is not in its row.
+
+use std::cell::OnceCell;
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::commit;
+use crate::config::Config;
+use crate::outcome::{Failure, Outcome, Published, Reason, Verdict};
+use crate::post::ClaimedPost;
+use crate::schedule::Clock;
+
+mod replay;
+mod writer;
+
+pub use replay::{Replayed, replay};
+use writer::Writer;
+
+/// The version of the format: another version's file is left alone.
+const FORMAT: u32 = 1;
+const EXTENSION: &str = "journal";
+/// Under this name the first line is written; so a `.journal` always has it.
+const DRAFT_EXTENSION: &str = "draft";
+/// Hex digits of a line's SHA-256 that are kept: enough for faults, and nobody forges a line who may write the file.
+const SUM_LENGTH: usize = 16;
+
+/// Where the journals are, and whose.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Their directory. It need not exist.
+    pub directory: PathBuf,
+    /// The database that they belong to, without secrets.
+    pub database: String,
+    /// This machine's name.
+    pub host: String,
+    /// Which boot of the machine this is; empty if it does not say.
+    pub boot: String,
+}
+
+impl Place {
+    /// In the state directory.
+    pub fn of(config: &Config, host: &str) -> Self {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        Self {
+            boot: boot.trim().to_owned(),
+            directory: config.state_dir.join("journal"),
+            database: config.database.name(),
+            host: host.to_owned(),
+        }
+    }
+}
+
+/// The first line.
+#[derive(Debug, Serialize, Deserialize)]
+struct Head {
+    /// [`FORMAT`].
+    journal: u32,
+    run: Uuid,
+    database: String,
+    host: String,
+    boot: String,
+    at: DateTime<Utc>,
+    posts: Vec<Line>,
+}
+
+/// Any other line.
+#[derive(Debug, Serialize, Deserialize)]
+struct Line {
+    at: DateTime<Utc>,
+    /// A row of `published.sql` or `settled.sql`.
+    row: Value,
+    /// What it says about the account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    account: Option<Value>,
+}
+
+impl Line {
+    fn new(run: Uuid, verdict: Verdict<'_>, at: DateTime<Utc>) -> Self {
+        let mut row = commit::row(run, verdict, at);
+        if let Some(fields) = row.as_object_mut() {
+            fields.retain(|_, value| !value.is_null());
+        }
+        let account = commit::account(verdict);
+        Self { at, row, account }
+    }
+}
+
+/// The journal of this run.
+#[derive(Debug)]
+pub struct Journal {
+    run: Uuid,
+    place: Option<Place>,
+    writer: OnceCell<Writer>,
+}
+
+impl Journal {
+    /// Makes nothing yet. Without a place none is kept.
+    pub fn new(run: Uuid, place: Option<Place>) -> Self {
+        Self {
+            run,
+            place,
+            writer: OnceCell::new(),
+        }
+    }
+
+    /// Makes the file: with every claimed post, as it is to be recorded if nothing more comes. Where that is
+    /// impossible the run goes on without.
+    pub fn begin<'a>(&self, posts: impl Iterator<Item = Verdict<'a>>, now: DateTime<Utc>) {
+        let Some(place) = &self.place else { return };
+        let head = Head {
+            journal: FORMAT,
+            run: self.run,
+            database: place.database.clone(),
+            host: place.host.clone(),
+            boot: place.boot.clone(),
+            at: now,
+            posts: posts.map(|post| Line::new(self.run, post, now)).collect(),
+        };
+        match writer::create(&place.directory, self.run, &line(&head)) {
+            Ok(writer) => self.writer.set(writer).expect("a run begins once"),
+            Err(error) => tracing::warn!(
+                "no journal can be kept in {} ({error}); should this run be killed, its posts come back as unconfirmed \
+                 when their lease ends",
+                place.directory.display()
+            ),
+        }
+    }
+
+    /// Writes down how a post stands.
+    pub fn note(&self, verdict: Verdict<'_>, now: DateTime<Utc>) {
+        if let Some(writer) = self.writer.get() {
+            // If it can't be written that was said, and the database is told at the end.
+            writer.write(&line(&Line::new(self.run, verdict, now))).ok();
+        }
+    }
+
+    /// Whether there is a file for the next run to find.
+    pub fn is_kept(&self) -> bool {
+        self.writer.get().is_some_and(Writer::is_kept)
+    }
+
+    /// Removes the file: the database knows.
+    pub fn remove(self) {
+        if let Some(writer) = self.writer.into_inner() {
+            writer.remove();
+        }
+    }
+}
+
+/// What a post's step writes about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Page<'a> {
+    /// The run's journal.
+    pub journal: &'a Journal,
+    /// The time of what is written.
+    pub clock: Clock,
+    /// The post.
+    pub post: &'a ClaimedPost,
+    /// Where an unfinished upload stands.
+    pub checkpoint: Option<&'a Value>,
+}
+
+impl Page<'_> {
+    /// The post is about to be sent. Once this returns, the journal knows.
+    pub fn sending(&self) -> Result<(), Failure> {
+        let Some(writer) = self.journal.writer.get() else {
+            return Ok(());
+        };
+        let reason = Reason::new(
+            "interrupted",
+            "the run ended after this post was sent and before it knew the platform's answer; look at the platform \
+             before it is sent again",
+        );
+        writer
+            .write(&self.line(&Outcome::Unconfirmed { reason }))
+            .map_err(|why| Failure::Retry {
+                after: None,
+                reason: Reason::new(
+                    "journal",
+                    format!("it was not sent: the journal can't be written ({why})"),
+                ),
+            })
+    }
+
+    /// The platform has accepted the post, whatever else is asked of it.
+    pub fn live(&self, published: &Published) {
+        if let Some(writer) = self.journal.writer.get() {
+            let published = Outcome::Published {
+                post: published.clone(),
+                at: self.clock.now(),
+            };
+            // As with a note: the answer is known to this run all the same.
+            writer.write(&self.line(&published)).ok();
+        }
+    }
+
+    fn line(&self, outcome: &Outcome) -> Vec<u8> {
+        let verdict = Verdict {
+            post: self.post,
+            outcome,
+            checkpoint: self.checkpoint,
+            took: std::time::Duration::ZERO,
+        };
+        line(&Line::new(self.journal.run, verdict, self.clock.now()))
+    }
+}
+
+/// A line with its checksum and its end.
+fn line(content: &impl Serialize) -> Vec<u8> {
+    let json = serde_json::to_vec(content).expect("a line is plain data");
+    let mut line = sum(&json).into_bytes();
+    line.push(b' ');
+    line.extend(json);
+    line.push(b'\n');
+    line
+}
+
+/// The JSON of a line (without its end), if its checksum is right.
+fn checked(line: &[u8]) -> Option<&[u8]> {
+    let (found, json) = line.split_at_checked(SUM_LENGTH)?;
+    let json = json.strip_prefix(b" ")?;
+    (found == sum(json).as_bytes()).then_some(json)
+}
+
+fn sum(json: &[u8]) -> String {
+    let mut sum = format!("{:x}", Sha256::digest(json));
+    sum.truncate(SUM_LENGTH);
+    sum
+}
