@@ -6,8 +6,8 @@
 //! ```
 //!
 //! It runs the release binary on SQLite and on a private PostgreSQL cluster with the server's own (durable) settings,
-//! against the sandbox in a process of its own. Whatever is compared runs in turns (A B A B …) and by its median:
-//! other work on the machine slows down both sides. It ends with 1 if a target is missed.
+//! against the sandbox in a process of its own. Whatever is compared runs in turns (A B A B …), and the median of the
+//! turns' ratios counts: other work on the machine slows down both sides. It ends with 1 if a target is missed.
 
 #![allow(
     clippy::print_stdout,

@@ -148,17 +148,25 @@ struct Turns {
 }
 
 impl Turns {
-    /// The ratio of the medians.
+    /// The median of the turns' ratios. The two sides of a turn ran one right after the other, so what else the machine
+    /// did from turn to turn drops out.
     fn ratio(&self) -> f64 {
-        median(&self.ours).as_secs_f64() / median(&self.bare).as_secs_f64()
+        let ratios = self.ratios();
+        ratios[ratios.len() / 2]
     }
 
-    /// Both medians and the spread of the turns' own ratios.
-    fn medians(&self) -> String {
+    /// In ascending order.
+    fn ratios(&self) -> Vec<f64> {
         let mut ratios: Vec<f64> = (self.ours.iter().zip(&self.bare))
             .map(|(ours, bare)| ours.as_secs_f64() / bare.as_secs_f64())
             .collect();
         ratios.sort_by(f64::total_cmp);
+        ratios
+    }
+
+    /// Both medians and the spread of the ratios.
+    fn medians(&self) -> String {
+        let ratios = self.ratios();
         let quartile = |quarter: usize| ratios[(ratios.len() - 1) * quarter / 4];
         format!(
             "{} : {}, {} turns, quartiles {:.2} to {:.2}",

@@ -10,7 +10,7 @@ use crate::databases::Engine;
 use crate::processes::timed;
 
 const POSTS: usize = 10_000;
-const TURNS: usize = 7;
+const TURNS: usize = 9;
 const TARGET: f64 = 1.5;
 
 pub(super) fn take(world: &World) -> Result<Vec<Row>> {
