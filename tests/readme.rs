@@ -41,6 +41,7 @@ fn its_flags_exist() {
         ["posts", "add"],
         ["posts", "import"],
         ["posts", "list"],
+        ["posts", "resolve"],
     ]
     .map(|[command, sub]| help(&[command, sub, "--help"]));
     let all = [commands.concat(), more.concat()].concat();
