@@ -55,21 +55,23 @@ pub struct Place {
     pub database: String,
     /// This machine's name.
     pub host: String,
-    /// Which boot of the machine this is; empty if it does not say.
-    pub boot: String,
 }
 
 impl Place {
     /// In the state directory.
     pub fn of(config: &Config, host: &str) -> Self {
-        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         Self {
-            boot: boot.trim().to_owned(),
             directory: config.state_dir.join("journal"),
             database: config.database.name(),
             host: host.to_owned(),
         }
     }
+}
+
+/// Which boot of the machine this is; empty if it does not say. Read when there is a journal, which few runs have.
+fn this_boot() -> String {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    boot.trim().to_owned()
 }
 
 /// The first line.
@@ -134,7 +136,7 @@ impl Journal {
             run: self.run,
             database: place.database.clone(),
             host: place.host.clone(),
-            boot: place.boot.clone(),
+            boot: this_boot(),
             at: now,
             posts: posts.map(|post| Line::new(self.run, post, now)).collect(),
         };

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{DRAFT_EXTENSION, EXTENSION, FORMAT, Head, Line, Place, checked};
+use super::{DRAFT_EXTENSION, EXTENSION, FORMAT, Head, Line, Place, checked, this_boot};
 use crate::commit;
 use crate::exit::{Exit, Failed};
 use crate::http::one_line;
@@ -47,7 +47,7 @@ pub async fn replay(store: &mut Store, place: &Place) -> Result<Replayed, Failed
         match dead {
             Ok(None) => {}
             Ok(Some(dead)) => {
-                let rows = dead.record(store, place).await?;
+                let rows = dead.record(store).await?;
                 replayed.rows.extend(rows);
                 // While it is locked. If that fails, the next run finds that all of it is recorded.
                 std::fs::remove_file(&path).unwrap_or_else(|error| {
@@ -138,9 +138,10 @@ impl Dead {
     }
 
     /// Records it through the commit's two UPDATEs, fenced by its own claim; returns the rows that were written.
-    async fn record(&self, store: &mut Store, place: &Place) -> Result<Vec<Value>, Failed> {
+    async fn record(&self, store: &mut Store) -> Result<Vec<Value>, Failed> {
         let told = &self.told;
-        let entries = told.entries(&place.boot);
+        let boot = this_boot();
+        let entries = told.entries(&boot);
         let entries = entries.map(|line| (line.row.clone(), line.account.clone()));
         let outcomes = commit::bulk(entries.collect());
         let rows: Vec<Value> = [&outcomes.published[..], &outcomes.settled[..]].concat();
