@@ -107,6 +107,8 @@ struct Environment {
     state: Option<PathBuf>,
     config: Option<PathBuf>,
     encryption_key: Option<SecretString>,
+    /// `AWS_*`, for media in an object store.
+    aws: Vec<(String, SecretString)>,
 }
 
 impl Environment {
@@ -129,6 +131,11 @@ impl Environment {
                 .ok()
                 .filter(|key| !key.is_empty())
                 .map(SecretString::from),
+            aws: std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+                .filter(|(name, _)| name.starts_with("AWS_"))
+                .filter_map(|(name, value)| Some((name, value.into_string().ok()?.into())))
+                .collect(),
         }
     }
 
@@ -212,6 +219,7 @@ fn config(global: &Global, environment: Environment) -> Result<Config, Failed> {
         database_is_default: named.is_none(),
         state_dir,
         encryption_key: environment.encryption_key,
+        media: file.media_policy(environment.aws),
         file,
     })
 }

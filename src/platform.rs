@@ -56,7 +56,7 @@ pub trait Platform: Sync {
 
     /// Everything that keeps this content from being published, in words its author understands.
     ///
-    /// Reads nothing but its arguments (files are checked by [`crate::media::problems`]).
+    /// Reads nothing but its arguments (files are checked by [`crate::media::examine`]).
     fn validate(&self, content: &Content) -> Vec<String>;
 
     /// What is wrong with an account's `external_id`, if anything.

@@ -19,6 +19,7 @@ use crate::claim::Claimed;
 use crate::config::PlatformSettings;
 use crate::http::{Http, Session, one_line};
 use crate::journal::{Journal, Page};
+use crate::media;
 use crate::outcome::{Failure, Outcome, Published, Reason, Scope, Settled, Verdict};
 use crate::platform::{self, Platform, Step};
 use crate::post::ClaimedPost;
@@ -125,7 +126,7 @@ pub async fn all(
     let mut results = Results::default();
     let mut jobs: Vec<Job> = Vec::with_capacity(posts.len());
     for post in posts {
-        match Job::new(post, settings).map_err(|unstarted| *unstarted) {
+        match Job::new(post, settings, &http.media).map_err(|unstarted| *unstarted) {
             Ok(job) => jobs.push(job),
             Err(Unstarted { settled, locked }) => {
                 if let Some(why) = locked {
@@ -155,9 +156,9 @@ pub async fn all(
 }
 
 /// Everything that keeps a post from being published, as far as can be known without asking its platform.
-pub fn problems(platform: &dyn Platform, post: &ClaimedPost) -> Vec<String> {
+pub fn problems(platform: &dyn Platform, post: &ClaimedPost, media: &media::Policy) -> Vec<String> {
     let mut problems = platform.validate(&post.content);
-    problems.extend(crate::media::problems(&post.content));
+    problems.extend(media::examine(&post.content, media).1);
     problems
 }
 

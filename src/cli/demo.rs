@@ -17,6 +17,7 @@ use crate::claim;
 use crate::config::{DEFAULT_EXPIRY, Span};
 use crate::exit::{Exit, Failed};
 use crate::http::{Http, Timeouts};
+use crate::media;
 use crate::outcome::Outcome;
 use crate::progress::{self, Progress};
 use crate::publish::{Pace, Settings};
@@ -130,6 +131,10 @@ async fn in_directory(directory: &Path, latency: Duration, keep: bool) -> Result
     };
     let time_budget = Duration::from_mins(1);
     let timeouts = Timeouts::default();
+    let media = media::Policy {
+        allow_private: true,
+        ..media::Policy::default()
+    };
     let lease = claim::lease(time_budget, timeouts.upload);
     let options = Options {
         request: Request {
@@ -157,7 +162,7 @@ async fn in_directory(directory: &Path, latency: Duration, keep: bool) -> Result
     let done = run::run(
         &mut store,
         &options,
-        &Http::new(timeouts, true),
+        &Http::new(timeouts, media),
         &stop,
         bars,
     )

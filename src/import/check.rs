@@ -127,6 +127,8 @@ pub struct Checker {
     pub now: DateTime<Utc>,
     /// The window after which a post without `expires_at` is dropped.
     pub expiry: Duration,
+    /// Which media may be opened.
+    pub media: media::Policy,
     /// Every `external_ref` so far, and its line.
     refs: HashMap<String, usize>,
 }
@@ -138,12 +140,14 @@ impl Checker {
         directory: PathBuf,
         now: DateTime<Utc>,
         expiry: Duration,
+        media: media::Policy,
     ) -> Self {
         Self {
             accounts,
             directory,
             now,
             expiry,
+            media,
             refs: HashMap::new(),
         }
     }
@@ -156,7 +160,7 @@ impl Checker {
         let times = Times::read(&mut row, account.as_ref().map(|a| a.timezone.as_str()));
         let content = content::read(&mut row, &self.directory);
         if let Some(account) = &account {
-            check_platform(&mut row, account, &content);
+            check_platform(&mut row, account, &content, &self.media);
         }
         let mut post = NewPost {
             account_id: account.map(|account| account.id).unwrap_or_default(),
@@ -236,7 +240,12 @@ impl Checker {
     }
 }
 
-fn check_platform(row: &mut Row<'_>, account: &AccountRow, content: &Content) {
+fn check_platform(
+    row: &mut Row<'_>,
+    account: &AccountRow,
+    content: &Content,
+    policy: &media::Policy,
+) {
     let Some(platform) = platform::by_name(&account.platform) else {
         let message = format!("this version can't publish to {}", account.platform);
         return row.problem("account", message);
@@ -251,7 +260,7 @@ fn check_platform(row: &mut Row<'_>, account: &AccountRow, content: &Content) {
     for message in platform.validate(content) {
         row.problem("", message);
     }
-    for message in media::problems(content) {
+    for message in media::examine(content, policy).1 {
         row.problem("media", message);
     }
 }

@@ -86,7 +86,7 @@ impl Platform for Instagram {
             );
         }
         problems.extend(caption_problems(&content.body));
-        // A list that can't be read is reported by `media::problems`.
+        // A list that can't be read is reported by `media::examine`.
         if let Ok(media) = content.media() {
             problems.extend(media_problems(&media));
         }

@@ -75,7 +75,7 @@ impl Platform for YouTube {
         let (options, wrong) = Options::read(content);
         problems.extend(wrong);
         problems.extend(text_problems(content, &options));
-        // A list that can't be read is reported by `media::problems`.
+        // A list that can't be read is reported by `media::examine`.
         if let Ok(media) = content.media() {
             problems.extend(media_problem(&media));
         }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{Settings, problems};
 use crate::account::Credentials;
 use crate::http::Trail;
+use crate::media;
 use crate::outcome::{Block, Outcome, Reason, Settled, Verdict};
 use crate::platform::{self, Platform};
 use crate::post::{Action, ClaimedPost};
@@ -38,8 +39,12 @@ pub(super) struct Unstarted {
 
 impl Job {
     /// Settles what needs no platform, and opens the credentials of the rest.
-    pub(super) fn new(post: ClaimedPost, settings: &Settings) -> Result<Self, Box<Unstarted>> {
-        match prepare(&post, settings) {
+    pub(super) fn new(
+        post: ClaimedPost,
+        settings: &Settings,
+        media: &media::Policy,
+    ) -> Result<Self, Box<Unstarted>> {
+        match prepare(&post, settings, media) {
             Ok((platform, credentials)) => {
                 let base = base(&post, platform, settings);
                 let checkpoint = RefCell::new(post.checkpoint.clone());
@@ -132,6 +137,7 @@ impl From<Outcome> for Refused {
 fn prepare(
     post: &ClaimedPost,
     settings: &Settings,
+    media: &media::Policy,
 ) -> Result<(&'static dyn Platform, Credentials), Refused> {
     match post.action {
         Action::Expire => return Err(Outcome::Expired.into()),
@@ -145,7 +151,7 @@ fn prepare(
             "this version knows no platform `{name}`; it knows {known}"
         ))
     })?;
-    let problems = problems(platform, post);
+    let problems = problems(platform, post, media);
     if !problems.is_empty() {
         return Err(rejected(problems.join("; ")).into());
     }

@@ -96,6 +96,7 @@ async fn checker(store: &mut Store, config: &Config) -> Result<Checker, Failed> 
         directory,
         Clock::host().now(),
         expiry,
+        config.media.clone(),
     ))
 }
 
