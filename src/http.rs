@@ -16,7 +16,7 @@ use url::Url;
 use crate::account::{Account, App, Credentials};
 use crate::journal::Page;
 use crate::limits::Limits;
-use crate::media::Facts;
+use crate::media::{self, Facts};
 use crate::outcome::{Failure, Published, Reason, Scope};
 use crate::post::ClaimedPost;
 
@@ -64,18 +64,18 @@ pub struct Http {
     media_client: OnceCell<Client>,
     /// How long requests may take.
     pub timeouts: Timeouts,
-    /// Whether media may be fetched from private addresses too: for tests and the sandbox.
-    pub allow_private_media: bool,
+    /// Which media may be opened.
+    pub media: media::Policy,
 }
 
 impl Http {
-    /// A client with these timeouts, and media from private addresses or not.
-    pub fn new(timeouts: Timeouts, allow_private_media: bool) -> Self {
+    /// A client with these timeouts, which opens these media.
+    pub fn new(timeouts: Timeouts, media: media::Policy) -> Self {
         Self {
             client: OnceCell::new(),
             media_client: OnceCell::new(),
             timeouts,
-            allow_private_media,
+            media,
         }
     }
 
@@ -89,8 +89,7 @@ impl Http {
 
     /// The client that fetches media: a separate one, because their addresses come from whoever wrote the post.
     pub(crate) fn media_client(&self) -> &Client {
-        self.media_client
-            .get_or_init(|| crate::media::client(self.allow_private_media))
+        self.media_client.get_or_init(|| media::client(&self.media))
     }
 }
 

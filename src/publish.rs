@@ -263,7 +263,9 @@ async fn step(job: &Job, context: &Context<'_>) -> Result<Step, Failure> {
     });
     // What is live stays live, whatever went wrong after it.
     match (result, job.trail.live.borrow_mut().take()) {
-        (Err(failure), Some(live)) => Ok(Step::Done(live.but("after it was published", Err::<(), _>(failure)))),
+        (Err(failure), Some(live)) => Ok(Step::Done(
+            live.but("after it was published", Err::<(), _>(failure)),
+        )),
         (result, _) => result,
     }
 }

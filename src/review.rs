@@ -93,7 +93,11 @@ impl Review<'_> {
             .filter(|(_, _, facts)| facts.family.is_some_and(|own| !taken.contains(&own)))
             .map(|(place, medium, facts)| {
                 let own = facts.mime.as_deref().unwrap_or("something else");
-                format!("{} is {own}; {} takes {in_words}", named(place, medium), self.platform)
+                format!(
+                    "{} is {own}; {} takes {in_words}",
+                    named(place, medium),
+                    self.platform
+                )
             })
             .collect();
         self.problems.extend(wrong);
@@ -107,7 +111,11 @@ impl Review<'_> {
             .filter_map(|(place, medium, facts)| {
                 let own = facts.mime.as_deref()?;
                 (!taken.contains(&own)).then(|| {
-                    format!("{} is {own}; {} takes {in_words}", named(place, medium), self.platform)
+                    format!(
+                        "{} is {own}; {} takes {in_words}",
+                        named(place, medium),
+                        self.platform
+                    )
                 })
             })
             .collect();
@@ -169,7 +177,10 @@ impl Review<'_> {
             .filter(|name| !known(name))
             .map(|name| {
                 let own = platform.options().iter().map(|(name, _)| *name);
-                format!("there is no option `{name}`{}", suggest::did_you_mean(name, own))
+                format!(
+                    "there is no option `{name}`{}",
+                    suggest::did_you_mean(name, own)
+                )
             })
             .collect();
         self.problems.extend(unknown);
@@ -189,4 +200,22 @@ pub fn named(number: usize, medium: &Media) -> String {
 fn shown(measure: f64) -> String {
     let text = format!("{measure:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// What the platforms' tests share.
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::{Content, Limits, Platform};
+    use crate::media::{Policy, examine};
+
+    /// Everything that is wrong with content, by the documented figures.
+    pub(crate) fn problems(platform: &dyn Platform, content: &Content) -> Vec<String> {
+        let known = examine(content, &Policy::default());
+        super::problems(
+            platform,
+            content,
+            known,
+            Limits::documented(platform.figures()),
+        )
+    }
 }

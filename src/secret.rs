@@ -242,7 +242,8 @@ fn plaintext<'a>(credentials: &'a Credentials) -> Vec<u8> {
         #[serde(skip_serializing_if = "Option::is_none")]
         client_secret: Option<&'a str>,
     }
-    let exposed = |secret: &'a Option<SecretString>| secret.as_ref().map(ExposeSecret::expose_secret);
+    let exposed =
+        |secret: &'a Option<SecretString>| secret.as_ref().map(ExposeSecret::expose_secret);
     let plain = Plain {
         access_token: credentials.access_token.expose_secret(),
         refresh_token: exposed(&credentials.refresh_token),

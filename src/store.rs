@@ -504,7 +504,8 @@ impl Store {
         let rows: Vec<PostId> = self.query(&TOKEN_LET_GO, Access::Writes, &argument).await?;
         if rows.is_empty() && new.is_some() {
             return Err(StoreError::Refused(
-                "the account's token was changed by somebody else while it was refreshed".to_owned(),
+                "the account's token was changed by somebody else while it was refreshed"
+                    .to_owned(),
             ));
         }
         Ok(())

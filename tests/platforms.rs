@@ -12,6 +12,7 @@ use axum::routing::get;
 use publisher::account::Credentials;
 use publisher::http::{Http, Session, Timeouts, Trail, client_builder};
 use publisher::journal::{Journal, Page};
+use publisher::media;
 use publisher::outcome::{Failure, Published};
 use publisher::platform::{self, Step};
 use publisher::post::ClaimedPost;
@@ -105,7 +106,11 @@ impl World {
             request: self.timeout,
             upload: self.timeout,
         };
-        let (http, trail) = (Http::new(timeouts, true), Trail::default());
+        let media = media::Policy {
+            allow_private: true,
+            ..media::Policy::default()
+        };
+        let (http, trail) = (Http::new(timeouts, media), Trail::default());
         let journal = Journal::new(Uuid::nil(), None);
         let session = Session {
             page: Page {

@@ -17,6 +17,7 @@ use crate::claim;
 use crate::config::{DEFAULT_EXPIRY, Span};
 use crate::exit::{Exit, Failed};
 use crate::http::{Http, Timeouts};
+use crate::media;
 use crate::outcome::Outcome;
 use crate::progress::{self, Progress};
 use crate::publish::{Pace, Settings};
@@ -130,10 +131,15 @@ async fn in_directory(directory: &Path, latency: Duration, keep: bool) -> Result
     };
     let time_budget = Duration::from_mins(1);
     let timeouts = Timeouts::default();
+    let media = media::Policy {
+        allow_private: true,
+        ..media::Policy::default()
+    };
     let lease = claim::lease(time_budget, timeouts.upload);
+    let run = Uuid::new_v4();
     let options = Options {
         request: Request {
-            run: Uuid::new_v4(),
+            run,
             now: None,
             limit: 10_000,
             expiry: DEFAULT_EXPIRY,
@@ -149,6 +155,8 @@ async fn in_directory(directory: &Path, latency: Duration, keep: bool) -> Result
             sandbox: Some(url),
             platforms: BTreeMap::new(),
             key: Some(key),
+            database: database.clone(),
+            run,
         },
         fail_on: vec![FailOn::None],
         host: "demo".to_owned(),
@@ -157,7 +165,7 @@ async fn in_directory(directory: &Path, latency: Duration, keep: bool) -> Result
     let done = run::run(
         &mut store,
         &options,
-        &Http::new(timeouts, true),
+        &Http::new(timeouts, media),
         &stop,
         bars,
     )
@@ -182,7 +190,7 @@ async fn plant(store: &mut Store, seed: &Seed, key: &Key, directory: &Path) -> R
         let token = SecretString::from(format!("demo-token-{}", account.external_id));
         let credentials = Credentials {
             access_token: token,
-            refresh_token: None,
+            ..Credentials::default()
         };
         let added = NewAccount {
             owner: account.owner.clone(),

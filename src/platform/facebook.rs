@@ -11,26 +11,30 @@
 //!
 //! Text and links so far.
 
+use std::time::Duration;
+
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::graph::{self, accept};
 use super::{Platform, Step};
-use crate::account::Account;
-use crate::http::{Effect, Session, web_address};
+use crate::account::{Account, Renewed, Standing};
+use crate::http::{Api, Effect, Session};
+use crate::limits::{Figure, Quota};
 use crate::outcome::{Failure, Published};
 use crate::post::{Content, Kind};
-
-/// Not documented by Meta; the figure of other clients (2026-10).
-const MESSAGE_LIMIT: usize = 63_206;
+use crate::review::Review;
 
 /// What the documentation says.
-const FIGURES: &[Figure] = &[
-    Figure { name: "message_chars", value: 63_206.0, as_of: "2026-10", source: "other clients; Meta documents none" },
-];
+const FIGURES: &[Figure] = &[Figure {
+    name: "message_chars",
+    value: 63_206.0,
+    as_of: "2026-10",
+    source: "other clients; Meta documents none",
+}];
 
 /// The Facebook client.
 #[derive(Debug)]
@@ -167,6 +171,7 @@ fn published(post: FeedReply) -> Published {
         id: post.id,
         permalink: Some(permalink),
         warnings: Vec::new(),
+        pause: None,
     }
 }
 
@@ -196,7 +201,7 @@ mod tests {
         for (post, expected) in cases {
             let post = content(post);
             assert_eq!(json!(feed_post(&post)), expected);
-            assert!(Facebook.validate(&post).is_empty());
+            assert!(crate::review::testing::problems(&Facebook, &post).is_empty());
         }
     }
 
@@ -210,7 +215,7 @@ mod tests {
             "options": {"first_comment": "Hi"},
         }));
         assert_eq!(
-            Facebook.validate(&post),
+            crate::review::testing::problems(&Facebook, &post),
             [
                 "stories, reels and replies on Facebook are not supported yet",
                 "the body has 63207 characters; Facebook takes 63206",
@@ -220,7 +225,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            Facebook.validate(&content(json!({"body": "\n"}))),
+            crate::review::testing::problems(&Facebook, &content(json!({"body": "\n"}))),
             ["a Facebook post needs a body or a link"]
         );
     }

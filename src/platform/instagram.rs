@@ -22,22 +22,17 @@ use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::graph::{self, GraphError};
 use super::{Platform, Step};
-use crate::account::Account;
-use crate::http::{Effect, Reply, Session, in_doubt, one_line, unreadable};
-use crate::media;
+use crate::account::{Account, Renewed, Standing};
+use crate::http::{Api, Effect, Reply, Session, in_doubt, one_line, unreadable};
+use crate::limits::{Figure, Quota};
+use crate::media::Family;
 use crate::outcome::{Failure, Published, Reason, Scope};
 use crate::post::{Content, Kind, Media};
-
-/// The caption's limits (content publishing guide and error 36004, 2026-09).
-const CAPTION_LIMIT: usize = 2_200;
-const HASHTAG_LIMIT: usize = 30;
-const MENTION_LIMIT: usize = 20;
-/// The alternative text's limit (reference of `/media`, 2026-09).
-const ALT_LIMIT: usize = 1_000;
+use crate::review::Review;
 
 /// Pictures are ready at once as a rule, so the first look comes soon; Meta's own pace is one look a minute.
 const FIRST_LOOK: Duration = Duration::from_secs(5);
@@ -55,10 +50,30 @@ const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(1);
 
 /// What the documentation says.
 const FIGURES: &[Figure] = &[
-    Figure { name: "caption_chars", value: 2_200.0, as_of: "2026-09", source: "content publishing guide" },
-    Figure { name: "caption_hashtags", value: 30.0, as_of: "2026-09", source: "content publishing guide" },
-    Figure { name: "caption_mentions", value: 20.0, as_of: "2026-09", source: "content publishing guide" },
-    Figure { name: "alt_chars", value: 1_000.0, as_of: "2026-09", source: "reference of /media" },
+    Figure {
+        name: "caption_chars",
+        value: 2_200.0,
+        as_of: "2026-09",
+        source: "content publishing guide",
+    },
+    Figure {
+        name: "caption_hashtags",
+        value: 30.0,
+        as_of: "2026-09",
+        source: "content publishing guide",
+    },
+    Figure {
+        name: "caption_mentions",
+        value: 20.0,
+        as_of: "2026-09",
+        source: "content publishing guide",
+    },
+    Figure {
+        name: "alt_chars",
+        value: 1_000.0,
+        as_of: "2026-09",
+        source: "reference of /media",
+    },
 ];
 
 /// The Instagram client.
@@ -102,7 +117,10 @@ impl Platform for Instagram {
     }
 
     fn settings(&self) -> &'static [(&'static str, &'static str)] {
-        &[("login", "`facebook` (default) or `instagram`: which login gave the token")]
+        &[(
+            "login",
+            "`facebook` (default) or `instagram`: which login gave the token",
+        )]
     }
 
     fn validate(&self, review: &mut Review<'_>) {
@@ -111,7 +129,9 @@ impl Platform for Instagram {
             review.problem("stories, reels and replies on Instagram are not supported yet");
         }
         if content.link.is_some() {
-            review.problem("Instagram has no link posts; leave the link out or write it into the body");
+            review.problem(
+                "Instagram has no link posts; leave the link out or write it into the body",
+            );
         }
         review.characters("the caption", &content.body, "caption_chars");
         let (hashtags, mentions) = (marks(&content.body, '#'), marks(&content.body, '@'));
@@ -119,7 +139,9 @@ impl Platform for Instagram {
         review.at_most("the caption", mentions, "mentions", "caption_mentions");
         if review.media.len() != 1 {
             let count = review.media.len();
-            review.problem(format!("Instagram needs exactly one picture so far; this post has {count} media"));
+            review.problem(format!(
+                "Instagram needs exactly one picture so far; this post has {count} media"
+            ));
         }
         review.types(Family::Image, &["image/jpeg"], "JPEG pictures");
         review.families(&[Family::Image], "pictures");
@@ -169,21 +191,6 @@ impl Platform for Instagram {
     }
 }
 
-fn caption_problems(caption: &str) -> Vec<String> {
-    let counts = [
-        ("characters", caption.chars().count(), CAPTION_LIMIT),
-        ("hashtags", marks(caption, '#'), HASHTAG_LIMIT),
-        ("mentions", marks(caption, '@'), MENTION_LIMIT),
-    ];
-    counts
-        .into_iter()
-        .filter(|(_, count, limit)| count > limit)
-        .map(|(what, count, limit)| {
-            format!("the caption has {count} {what}; Instagram takes {limit}")
-        })
-        .collect()
-}
-
 /// How many words a caption marks with this sign.
 fn marks(caption: &str, sign: char) -> usize {
     let starts_word = |c: char| c.is_alphanumeric() || c == '_';
@@ -192,36 +199,6 @@ fn marks(caption: &str, sign: char) -> usize {
         .skip(1)
         .filter(|rest| rest.starts_with(starts_word))
         .count()
-}
-
-fn media_problems(media: &[Media]) -> Vec<String> {
-    let [picture] = media else {
-        return vec![format!(
-            "Instagram needs exactly one picture so far; this post has {} media",
-            media.len()
-        )];
-    };
-    let mut problems = Vec::new();
-    if picture.path.is_some() {
-        problems.push(
-            "Instagram fetches pictures itself: a local file is not possible, give a public url"
-                .to_owned(),
-        );
-    }
-    match media::declared_type(picture) {
-        None | Some("image/jpeg") => {}
-        Some(mime) if mime.starts_with("video/") => {
-            problems.push("videos on Instagram are not supported yet".to_owned());
-        }
-        Some(mime) => problems.push(format!("Instagram takes JPEG pictures, not {mime}")),
-    }
-    let length = picture.alt.as_deref().unwrap_or("").chars().count();
-    if length > ALT_LIMIT {
-        problems.push(format!(
-            "the alternative text has {length} characters; Instagram takes {ALT_LIMIT}"
-        ));
-    }
-    problems
 }
 
 /// The checkpoint: an upload that nobody sees yet.
@@ -337,6 +314,7 @@ async fn publish(session: &Session<'_>, container: &Container) -> Result<Step, F
         id,
         permalink,
         warnings,
+        pause: None,
     }))
 }
 
@@ -358,6 +336,7 @@ async fn find(session: &Session<'_>, container: &Container) -> Published {
         warnings: vec![format!(
             "Instagram published it, but {why}; the id is that of its upload"
         )],
+        pause: None,
     };
     match recent(session).await {
         Ok(posts) => match_post(posts, container, &session.post.content.body)
@@ -394,6 +373,7 @@ fn match_post(posts: Vec<Post>, container: &Container, caption: &str) -> Option<
         id: found.id,
         permalink: found.permalink,
         warnings: Vec::new(),
+        pause: None,
     })
 }
 

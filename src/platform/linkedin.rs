@@ -20,20 +20,18 @@ use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use reqwest::Method;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Platform, Step};
-use crate::account::Account;
-use crate::http::{
-    Effect, Reply, Session, by_status, one_line, shortened, unreadable, web_address,
-};
+use crate::account::{Account, Renewed, Standing};
+use crate::http::{Api, Effect, Reply, Session, by_status, one_line, shortened, unreadable};
+use crate::limits::{Figure, Quota};
 use crate::outcome::{Failure, Published, Reason, Scope};
 use crate::post::{ClaimedPost, Content, Kind};
+use crate::review::Review;
 
 /// The latest that clients are seen to use (2026-10).
 const VERSION: &str = "202609";
-/// The figure of LinkedIn's help page (2026-09); the API's reference names none.
-const COMMENTARY_LIMIT: usize = 3_000;
 /// Posts API, `content.article` (2026-09).
 const TITLE_LIMIT: usize = 400;
 /// Markup to LinkedIn's "little text"; one that is not escaped can silently cut the text off.
@@ -49,8 +47,18 @@ const WORDS_LIMIT: usize = 300;
 
 /// What the documentation says.
 const FIGURES: &[Figure] = &[
-    Figure { name: "commentary_chars", value: 3_000.0, as_of: "2026-09", source: "help page; the API reference names none" },
-    Figure { name: "title_chars", value: 400.0, as_of: "2026-09", source: "Posts API, content.article" },
+    Figure {
+        name: "commentary_chars",
+        value: 3_000.0,
+        as_of: "2026-09",
+        source: "help page; the API reference names none",
+    },
+    Figure {
+        name: "title_chars",
+        value: 400.0,
+        as_of: "2026-09",
+        source: "Posts API, content.article",
+    },
 ];
 
 /// The LinkedIn client.
@@ -103,9 +111,15 @@ impl Platform for LinkedIn {
             review.problem("a LinkedIn post needs a body, with a link too");
         }
         review.characters("the body", &content.body, "commentary_chars");
-        review.characters("the link's title", content.option("title").unwrap_or(""), "title_chars");
+        review.characters(
+            "the link's title",
+            content.option("title").unwrap_or(""),
+            "title_chars",
+        );
         if !content.media.is_empty() {
-            review.problem("pictures, videos and documents on LinkedIn are not supported yet; share a link");
+            review.problem(
+                "pictures, videos and documents on LinkedIn are not supported yet; share a link",
+            );
         }
     }
 
@@ -218,6 +232,7 @@ fn accept(reply: &Reply, now: DateTime<Utc>) -> Result<Published, Failure> {
         id: urn.to_owned(),
         permalink: Some(format!("https://www.linkedin.com/feed/update/{urn}/")),
         warnings: Vec::new(),
+        pause: None,
     })
 }
 

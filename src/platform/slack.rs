@@ -14,21 +14,23 @@ use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Platform, Step};
-use crate::account::Account;
-use crate::http::{Effect, Reply, Session, by_status, in_doubt, unreadable, web_address};
+use crate::account::{Account, Renewed, Standing};
+use crate::http::{Api, Effect, Reply, Session, by_status, in_doubt, unreadable};
+use crate::limits::{Figure, Quota};
 use crate::outcome::{Failure, Published, Reason, Scope};
 use crate::post::{ClaimedPost, Content, Kind};
-
-/// Past this Slack cuts the text off (docs.slack.dev, "truncating really long messages", 2018-04).
-const TEXT_LIMIT: usize = 40_000;
+use crate::review::Review;
 
 /// What the documentation says.
-const FIGURES: &[Figure] = &[
-    Figure { name: "text_chars", value: 40_000.0, as_of: "2018-04", source: "docs.slack.dev, truncating really long messages" },
-];
+const FIGURES: &[Figure] = &[Figure {
+    name: "text_chars",
+    value: 40_000.0,
+    as_of: "2018-04",
+    source: "docs.slack.dev, truncating really long messages",
+}];
 
 /// The Slack client.
 #[derive(Debug)]
@@ -82,7 +84,9 @@ impl Platform for Slack {
         }
         review.characters("the message", &text, "text_chars");
         if !content.media.is_empty() {
-            review.problem("images and files on Slack are not supported yet; put a link into the body");
+            review.problem(
+                "images and files on Slack are not supported yet; put a link into the body",
+            );
         }
     }
 
@@ -129,6 +133,7 @@ impl Platform for Slack {
                 id,
                 permalink,
                 warnings,
+                pause: None,
             }))
         }
         .boxed_local()
@@ -321,7 +326,10 @@ mod tests {
     #[test]
     fn every_problem_is_named_at_once() {
         let fine = json!({"link": "https://a.b"});
-        assert_eq!(Slack.validate(&content(fine)), Vec::<String>::new());
+        assert_eq!(
+            crate::review::testing::problems(&Slack, &content(fine)),
+            Vec::<String>::new()
+        );
         let post = content(json!({
             "kind": "story",
             "body": "a".repeat(39_990),
@@ -330,7 +338,7 @@ mod tests {
             "options": {"first_comment": "Hi"},
         }));
         assert_eq!(
-            Slack.validate(&post),
+            crate::review::testing::problems(&Slack, &post),
             [
                 "stories, reels and replies on Slack are not supported",
                 "the message has 40007 characters; Slack takes 40000",
@@ -340,7 +348,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            Slack.validate(&Content::default()),
+            crate::review::testing::problems(&Slack, &Content::default()),
             ["a Slack message needs a body or a link"]
         );
     }

@@ -25,16 +25,16 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
 use reqwest::{Method, RequestBuilder};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Platform, Step};
-use crate::account::Account;
-use crate::http::{
-    Effect, Reply, Session, by_status, one_line, shortened, unreadable, web_address,
-};
+use crate::account::{Account, Renewed, Standing};
+use crate::http::{Api, Effect, Reply, Session, by_status, one_line, shortened, unreadable};
+use crate::limits::{Figure, Quota};
 use crate::media;
 use crate::outcome::{Failure, Published, Reason, Scope};
 use crate::post::{ClaimedPost, Content, Kind, Media};
+use crate::review::Review;
 
 /// Videos: insert (2026-11).
 const TITLE_LIMIT: usize = 100;
@@ -42,6 +42,9 @@ const DESCRIPTION_LIMIT_BYTES: usize = 5_000;
 const TAGS_LIMIT: usize = 500;
 /// `maxSize` of the discovery document, revision 20261104.
 const FILE_LIMIT_BYTES: u64 = 274_877_906_944;
+
+/// Where upload sessions live.
+const HOSTS: &[&str] = &["www.googleapis.com", "youtube.googleapis.com"];
 
 /// Limits by the second or minute come without a time to wait.
 const SHORT_PAUSE: Duration = Duration::from_mins(1);
@@ -52,10 +55,30 @@ const WORDS_LIMIT: usize = 300;
 
 /// What the documentation says.
 const FIGURES: &[Figure] = &[
-    Figure { name: "title_chars", value: 100.0, as_of: "2026-11", source: "videos: insert" },
-    Figure { name: "description_bytes", value: 5_000.0, as_of: "2026-11", source: "videos: insert" },
-    Figure { name: "tags_chars", value: 500.0, as_of: "2026-11", source: "videos: insert" },
-    Figure { name: "file_bytes", value: 274_877_906_944.0, as_of: "2026-11", source: "maxSize of the discovery document, revision 20261104" },
+    Figure {
+        name: "title_chars",
+        value: 100.0,
+        as_of: "2026-11",
+        source: "videos: insert",
+    },
+    Figure {
+        name: "description_bytes",
+        value: 5_000.0,
+        as_of: "2026-11",
+        source: "videos: insert",
+    },
+    Figure {
+        name: "tags_chars",
+        value: 500.0,
+        as_of: "2026-11",
+        source: "videos: insert",
+    },
+    Figure {
+        name: "file_bytes",
+        value: 274_877_906_944.0,
+        as_of: "2026-11",
+        source: "maxSize of the discovery document, revision 20261104",
+    },
 ];
 
 /// The YouTube client.
@@ -92,11 +115,20 @@ impl Platform for YouTube {
     }
 
     fn options(&self) -> &'static [(&'static str, &'static str)] {
-        &[("title", "the video's title"), ("privacy", "public, unlisted or private"), ("tags", "a list of texts"), ("category_id", "such as \"22\""), ("made_for_kids", "true or false")]
+        &[
+            ("title", "the video's title"),
+            ("privacy", "public, unlisted or private"),
+            ("tags", "a list of texts"),
+            ("category_id", "such as \"22\""),
+            ("made_for_kids", "true or false"),
+        ]
     }
 
     fn settings(&self) -> &'static [(&'static str, &'static str)] {
-        &[("privacy", "public, unlisted or private, where the post does not say")]
+        &[(
+            "privacy",
+            "public, unlisted or private, where the post does not say",
+        )]
     }
 
     fn validate(&self, review: &mut Review<'_>) {
@@ -105,11 +137,17 @@ impl Platform for YouTube {
             review.problem("stories, reels and replies on YouTube are not supported yet");
         }
         let (options, wrong) = Options::read(content);
-        wrong.into_iter().for_each(|problem| review.problem(problem));
+        wrong
+            .into_iter()
+            .for_each(|problem| review.problem(problem));
         for problem in text_problems(content, &options) {
             review.problem(problem);
         }
-        let media: Vec<Media> = review.media.iter().map(|(medium, _)| medium.clone()).collect();
+        let media: Vec<Media> = review
+            .media
+            .iter()
+            .map(|(medium, _)| medium.clone())
+            .collect();
         if let Some(problem) = media_problem(&media) {
             review.problem(problem);
         }
@@ -330,8 +368,14 @@ impl Upload {
     }
 
     fn request(&self, session: &Session<'_>) -> Result<RequestBuilder, Failure> {
-        let request = session.request_to(Method::PUT, &self.session);
-        request.ok_or_else(|| Failure::Unconfirmed {
+        let trusted = session.api.trusts(&self.session, HOSTS);
+        let request = || {
+            session
+                .api
+                .anonymous(Method::PUT, &self.session)
+                .bearer_auth(session.api.token())
+        };
+        trusted.then(request).ok_or_else(|| Failure::Unconfirmed {
             reason: Reason::new(
                 "moved",
                 "the upload was begun on another host; look at the channel before trying again",
@@ -350,7 +394,10 @@ async fn open(session: &Session<'_>) -> Result<media::Source, Failure> {
 
 async fn start(session: &Session<'_>) -> Result<Step, Failure> {
     let source = open(session).await?;
-    let path = format!("/upload/youtube/{}/videos", session.api.version.unwrap_or("v3"));
+    let path = format!(
+        "/upload/youtube/{}/videos",
+        session.api.version.unwrap_or("v3")
+    );
     let request = session
         .api
         .request(Method::POST, &path)
@@ -364,7 +411,7 @@ async fn start(session: &Session<'_>) -> Result<Step, Failure> {
     }
     let address = reply.header("location");
     let address = address
-        .filter(|address| session.is_own_origin(address))
+        .filter(|address| session.api.trusts(address, HOSTS))
         .ok_or_else(|| unreadable(&reply, Effect::Prepares))?;
     let upload = Upload {
         session: address.to_owned(),
@@ -486,6 +533,7 @@ impl Video {
             permalink: Some(format!("https://www.youtube.com/watch?v={}", self.id)),
             id: self.id,
             warnings: Vec::new(),
+            pause: None,
         }
     }
 }

@@ -58,10 +58,18 @@ impl Job {
     ) -> Result<Self, Box<Unstarted>> {
         match prepare(&post, settings, policy, keyrings) {
             Ok((platform, facts, keyring)) => {
-                let base = base(&post.account, platform, settings.of(platform), settings.sandbox.as_ref());
+                let base = base(
+                    &post.account,
+                    platform,
+                    settings.of(platform),
+                    settings.sandbox.as_ref(),
+                );
                 let checkpoint = RefCell::new(post.checkpoint.clone());
                 Ok(Self {
-                    app: settings.of(platform).map(PlatformSettings::app).unwrap_or_default(),
+                    app: settings
+                        .of(platform)
+                        .map(PlatformSettings::app)
+                        .unwrap_or_default(),
                     post,
                     platform,
                     keyring,
@@ -121,7 +129,11 @@ impl Job {
     }
 
     /// The account's dealings with its platform.
-    pub(super) fn api<'a>(&'a self, credentials: &'a Credentials, context: &Context<'a>) -> Api<'a> {
+    pub(super) fn api<'a>(
+        &'a self,
+        credentials: &'a Credentials,
+        context: &Context<'a>,
+    ) -> Api<'a> {
         let settings = context.settings.of(self.platform);
         Api {
             account: &self.post.account,
@@ -217,7 +229,12 @@ pub(super) struct Keyrings(HashMap<AccountId, Rc<Keyring>>);
 
 impl Keyrings {
     /// The account's keyring, or why its credentials can't be opened.
-    fn of(&mut self, account: &Account, sealed: &str, key: Option<&Key>) -> Result<Rc<Keyring>, String> {
+    fn of(
+        &mut self,
+        account: &Account,
+        sealed: &str,
+        key: Option<&Key>,
+    ) -> Result<Rc<Keyring>, String> {
         if let Some(keyring) = self.0.get(&account.id) {
             return Ok(Rc::clone(keyring));
         }

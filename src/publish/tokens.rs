@@ -120,7 +120,9 @@ async fn renew(job: &Job, context: &Context<'_>) -> Result<(), Failure> {
     let (account, run) = (&job.post.account, context.settings.run);
     let hold = context
         .vault
-        .with(context, async |store| store.hold_token(account.id, run).await)
+        .with(context, async |store| {
+            store.hold_token(account.id, run).await
+        })
         .await?;
     let hold = hold.ok_or_else(|| Failure::Retry {
         after: Some(OTHERS),
@@ -135,7 +137,8 @@ async fn renew(job: &Job, context: &Context<'_>) -> Result<(), Failure> {
     let saved = save(context, account.id, bought).await;
     let token = found?;
     saved?;
-    job.keyring.replace(token.sealed, token.credentials, token.ends);
+    job.keyring
+        .replace(token.sealed, token.credentials, token.ends);
     Ok(())
 }
 
@@ -152,10 +155,15 @@ async fn found(job: &Job, context: &Context<'_>, hold: &Hold) -> Result<Token, F
     let account = &job.post.account;
     let key = context.settings.key.as_ref();
     let key = key.expect("the credentials at hand were opened with it");
-    let stored = secret::open(key, &account.platform, &account.external_id, &hold.credentials)
-        .map_err(|error| Failure::NeedsLogin {
-            reason: Reason::new("needs_login", error.to_string()),
-        })?;
+    let stored = secret::open(
+        key,
+        &account.platform,
+        &account.external_id,
+        &hold.credentials,
+    )
+    .map_err(|error| Failure::NeedsLogin {
+        reason: Reason::new("needs_login", error.to_string()),
+    })?;
     if !job.keyring.is(&hold.credentials) {
         return Ok(Token {
             sealed: hold.credentials.clone(),
@@ -182,11 +190,12 @@ async fn found(job: &Job, context: &Context<'_>, hold: &Hold) -> Result<Token, F
         refresh_token: refresh_token.filter(filled).or(stored.refresh_token),
         ..stored
     };
-    let sealed = secret::seal(key, &account.platform, &account.external_id, &credentials)
-        .map_err(|error| Failure::Retry {
+    let sealed = secret::seal(key, &account.platform, &account.external_id, &credentials).map_err(
+        |error| Failure::Retry {
             after: None,
             reason: Reason::new("seal", error.to_string()),
-        })?;
+        },
+    )?;
     Ok(Token {
         sealed,
         credentials,
@@ -197,14 +206,20 @@ async fn found(job: &Job, context: &Context<'_>, hold: &Hold) -> Result<Token, F
 
 /// Saves a token, if there is one, and lets go of the account's. What was bought may be the only one that is good, so
 /// a database that is away for a moment is waited for.
-async fn save(context: &Context<'_>, account: AccountId, token: Option<&Token>) -> Result<(), Failure> {
+async fn save(
+    context: &Context<'_>,
+    account: AccountId,
+    token: Option<&Token>,
+) -> Result<(), Failure> {
     let saved = token.map(|token| (token.sealed.as_str(), token.ends));
     let mut tries = 0;
     loop {
         let result = context
             .vault
             .with(context, async |store| {
-                store.let_go_of_token(account, context.settings.run, saved).await
+                store
+                    .let_go_of_token(account, context.settings.run, saved)
+                    .await
             })
             .await;
         tries += 1;

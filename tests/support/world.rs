@@ -177,7 +177,7 @@ impl World {
         let external_id = external_id(platform, n);
         let credentials = Credentials {
             access_token: token.to_owned().into(),
-            refresh_token: None,
+            ..Credentials::default()
         };
         let key = Key::parse(KEY).unwrap();
         let account = NewAccount {
