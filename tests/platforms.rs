@@ -55,9 +55,8 @@ impl World {
     async fn with(faults: &[&str]) -> Self {
         let faults = faults.iter().map(|spec| spec.parse::<Fault>().unwrap());
         let sandbox = Sandbox::bind(Settings {
-            addr: "127.0.0.1:0".parse().unwrap(),
-            latency: Duration::ZERO,
             faults: faults.collect(),
+            ..Settings::default()
         });
         let sandbox = sandbox.await.unwrap();
         let url = sandbox.url().as_str().trim_end_matches('/').to_owned();

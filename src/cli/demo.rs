@@ -97,9 +97,8 @@ async fn in_directory(directory: &Path, latency: Duration, keep: bool) -> Result
     plant(&mut store, &seed, &key, directory).await?;
 
     let settings = sandbox::Settings {
-        addr: ([127, 0, 0, 1], 0).into(),
         latency,
-        faults: Vec::new(),
+        ..sandbox::Settings::default()
     };
     let sandbox = Sandbox::bind(settings).await?;
     let url = sandbox.url();

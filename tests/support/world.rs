@@ -377,9 +377,8 @@ impl Platforms {
         let thread = std::thread::spawn(move || {
             runtime().block_on(async {
                 let settings = Settings {
-                    addr: ([127, 0, 0, 1], 0).into(),
                     latency,
-                    faults: Vec::new(),
+                    ..Settings::default()
                 };
                 let sandbox = Sandbox::bind(settings).await.unwrap();
                 tell.send(sandbox.url().to_string()).unwrap();
