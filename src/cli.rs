@@ -14,6 +14,7 @@ use crate::store::Database;
 pub mod accounts;
 pub mod database;
 pub mod demo;
+pub mod limits;
 pub mod migration;
 mod output;
 pub mod posts;
@@ -99,6 +100,8 @@ enum Command {
     Accounts(accounts::Accounts),
     /// What goes out: add, import, list and show posts.
     Posts(posts::Posts),
+    /// How much may go out: show, set and clear limits.
+    Limits(limits::Limits),
 }
 
 /// What the environment says; read once, here.
@@ -187,6 +190,7 @@ impl Cli {
             Command::Migrate(command) => migration::run(command, &config).await,
             Command::Accounts(command) => accounts::run(command, &config).await,
             Command::Posts(command) => posts::run(command, &config).await,
+            Command::Limits(command) => limits::run(command, &config).await,
             Command::Demo(_) | Command::Sandbox(_) => unreachable!("returned above"),
         }
     }

@@ -17,6 +17,7 @@ use crate::claim;
 use crate::config::{DEFAULT_EXPIRY, Span};
 use crate::exit::{Exit, Failed};
 use crate::http::{Http, Timeouts};
+use crate::limits;
 use crate::media;
 use crate::outcome::Outcome;
 use crate::progress::{self, Progress};
@@ -145,6 +146,7 @@ async fn in_directory(directory: &Path, latency: Duration, keep: bool) -> Result
             lease,
             platforms: Vec::new(),
             owners: Vec::new(),
+            quotas: limits::quotas(&BTreeMap::new()),
         },
         settings: Settings {
             pace: Pace::Smart,

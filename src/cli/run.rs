@@ -17,6 +17,7 @@ use crate::config::{Config, DEFAULT_EXPIRY, Span};
 use crate::exit::{Exit, Failed};
 use crate::http::{Http, Timeouts};
 use crate::journal::Place;
+use crate::limits;
 use crate::media;
 use crate::outcome::Outcome;
 use crate::platform;
@@ -197,6 +198,7 @@ fn options(command: Run, config: &Config) -> Result<(Options, Http), Failed> {
             lease,
             platforms: command.platforms,
             owners: command.owners,
+            quotas: limits::quotas(&file.platforms),
         },
         settings: Settings {
             pace: pace(
