@@ -179,7 +179,9 @@ fn picture(file: &mut (impl BufRead + Seek)) -> Option<(u32, u32)> {
     file.rewind().ok()?;
     let size = imagesize::reader_size(file).ok()?;
     let width = u32::try_from(size.width).ok()?;
+    // A bitmap that is stored from its top has a negative height.
     let height = u32::try_from(size.height).ok()?;
+    let height = height.cast_signed().unsigned_abs();
     (width > 0 && height > 0).then_some((width, height))
 }
 
