@@ -502,3 +502,6 @@ pub(super) async fn look(
     let mime = Some(mime.as_str()).filter(|mime| *mime != ANY_TYPE);
     Ok(facts::of_head(&head, total, declared.or(mime)))
 }
+
+#[cfg(test)]
+mod tests;
