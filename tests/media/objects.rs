@@ -1,7 +1,9 @@
 //! Objects of a store that speaks S3: every request is signed, and told apart by its own signature.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
+use publisher::config::File;
 use publisher::media::{Policy, S3, examine, look, open, open_part, public_url};
 use publisher::post::Content;
 use secrecy::SecretString;
@@ -185,4 +187,27 @@ fn the_keys_are_never_shown() {
         !shown.contains("secret") && !shown.contains("word"),
         "{shown}"
     );
+}
+
+#[test]
+fn the_settings_file_names_directories_and_a_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("publisher.toml");
+    let text = r#"
+        [media]
+        directories = ["/srv/media"]
+        s3_endpoint = "https://store.example"
+        s3_region = "eu-central-1"
+    "#;
+    std::fs::write(&path, text).unwrap();
+    let policy = File::read(&path).unwrap().media_policy(Vec::new());
+    assert_eq!(policy.directories, [PathBuf::from("/srv/media")]);
+    assert!(!policy.allow_private);
+    let shown = format!("{:?}", policy.s3.unwrap());
+    assert!(shown.contains("https://store.example") && shown.contains("eu-central-1"));
+    // Without a word of a store there is none.
+    assert!(File::default().media_policy(Vec::new()).s3.is_none());
+    assert!(File::default().media_policy(variables()).s3.is_some());
+    std::fs::write(&path, "[media]\ndirectory = \"/srv\"\n").unwrap();
+    assert!(File::read(&path).is_err());
 }

@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 
+use reqwest::header::{CONTENT_RANGE, HeaderMap};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+use super::answer::content_range;
 use super::*;
 use crate::http::testing::verdict;
 use crate::media::address;
@@ -31,9 +33,8 @@ async fn redirected_to(target: &str) -> Failure {
         version: None,
         deadline: Instant::now() + IDLE,
     };
-    let refused = match origin.ask(&asked).await {
-        Ok(_) => panic!("{target} was opened"),
-        Err(failure) => failure,
+    let Err(refused) = origin.ask(&asked).await else {
+        panic!("{target} was opened");
     };
     serving.await.unwrap();
     refused

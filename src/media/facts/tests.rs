@@ -3,9 +3,9 @@ use std::io::Write;
 use super::*;
 
 /// A box of an ISO media file.
-fn part(name: &[u8; 4], content: &[u8]) -> Vec<u8> {
+fn part(name: &[u8], content: &[u8]) -> Vec<u8> {
     let size = u32::try_from(8 + content.len()).unwrap();
-    [&size.to_be_bytes(), name.as_slice(), content].concat()
+    [&size.to_be_bytes(), name, content].concat()
 }
 
 fn words(words: &[u32]) -> Vec<u8> {
@@ -15,7 +15,7 @@ fn words(words: &[u32]) -> Vec<u8> {
 const UPRIGHT: [u32; 9] = [0x1_0000, 0, 0, 0, 0x1_0000, 0, 0, 0, 0x4000_0000];
 const TURNED: [u32; 9] = [0, 0x1_0000, 0, 0xffff_0000, 0, 0, 0, 0, 0x4000_0000];
 
-fn track(kind: &[u8; 4], matrix: [u32; 9], size: (u32, u32)) -> Vec<u8> {
+fn track(kind: &[u8], matrix: [u32; 9], size: (u32, u32)) -> Vec<u8> {
     let header = [
         words(&[7, 0, 0, 1, 0, 5000, 0, 0, 0, 0]),
         words(&matrix),
@@ -40,8 +40,8 @@ fn index(matrix: [u32; 9]) -> Vec<u8> {
     part(b"moov", &content.concat())
 }
 
-fn brand(name: &[u8; 4]) -> Vec<u8> {
-    part(b"ftyp", &[name.as_slice(), &[0; 4], b"isom"].concat())
+fn brand(name: &[u8]) -> Vec<u8> {
+    part(b"ftyp", &[name, &[0; 4], b"isom"].concat())
 }
 
 fn mp4() -> Vec<u8> {
