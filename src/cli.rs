@@ -5,13 +5,16 @@ use std::path::{Path, PathBuf};
 use clap::{Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
 
+use crate::account::App;
 use crate::config::{Config, File};
 use crate::exit::{Exit, Failed};
+use crate::platform;
 use crate::store::Database;
 
 pub mod accounts;
 pub mod database;
 pub mod demo;
+pub mod limits;
 pub mod migration;
 mod output;
 pub mod posts;
@@ -97,6 +100,8 @@ enum Command {
     Accounts(accounts::Accounts),
     /// What goes out: add, import, list and show posts.
     Posts(posts::Posts),
+    /// How much may go out: show, set and clear limits.
+    Limits(limits::Limits),
 }
 
 /// What the environment says; read once, here.
@@ -109,6 +114,10 @@ struct Environment {
     encryption_key: Option<SecretString>,
     /// `AWS_*`, for media in an object store.
     aws: Vec<(String, SecretString)>,
+    /// Whether a sandbox stands in for the platforms: its media are on private addresses.
+    sandbox: bool,
+    /// `PUBLISHER_<PLATFORM>_CLIENT_ID` and `…_SECRET`, where one is set.
+    apps: Vec<(&'static str, App)>,
 }
 
 impl Environment {
@@ -136,7 +145,25 @@ impl Environment {
                 .filter(|(name, _)| name.starts_with("AWS_"))
                 .filter_map(|(name, value)| Some((name, value.into_string().ok()?.into())))
                 .collect(),
+            sandbox: std::env::var_os("PUBLISHER_SANDBOX").is_some(),
+            apps: platform::names()
+                .into_iter()
+                .filter_map(Self::app)
+                .collect(),
         }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "part of `read`")]
+    fn app(platform: &'static str) -> Option<(&'static str, App)> {
+        let variable = |what: &str| {
+            let name = format!("PUBLISHER_{}_CLIENT_{what}", platform.to_uppercase());
+            std::env::var(name).ok().filter(|value| !value.is_empty())
+        };
+        let app = App {
+            client_id: variable("ID"),
+            client_secret: variable("SECRET").map(SecretString::from),
+        };
+        (app.client_id.is_some() || app.client_secret.is_some()).then_some((platform, app))
     }
 
     fn directory(&self, own: Option<&PathBuf>, below_home: &str) -> Option<PathBuf> {
@@ -163,6 +190,7 @@ impl Cli {
             Command::Migrate(command) => migration::run(command, &config).await,
             Command::Accounts(command) => accounts::run(command, &config).await,
             Command::Posts(command) => posts::run(command, &config).await,
+            Command::Limits(command) => limits::run(command, &config).await,
             Command::Demo(_) | Command::Sandbox(_) => unreachable!("returned above"),
         }
     }
@@ -196,7 +224,13 @@ fn log(global: &Global) {
 }
 
 fn config(global: &Global, environment: Environment) -> Result<Config, Failed> {
-    let file = file(global, &environment)?;
+    let mut file = file(global, &environment)?;
+    file.allow_private_media |= environment.sandbox;
+    for (name, app) in &environment.apps {
+        let settings = file.platforms.entry((*name).to_owned()).or_default();
+        settings.client_id = app.client_id.clone().or(settings.client_id.take());
+        settings.client_secret = app.client_secret.clone().or(settings.client_secret.take());
+    }
     let named = global
         .database_url
         .clone()

@@ -9,6 +9,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
 
+use crate::account::App;
 use crate::exit::Failed;
 use crate::media::{self, S3};
 use crate::platform;
@@ -102,6 +103,24 @@ pub struct PlatformSettings {
     pub base_url: Option<Url>,
     /// The API's version, where it has one.
     pub api_version: Option<String>,
+    /// Between the starts of two posts of one account.
+    pub spacing: Option<Span>,
+    /// The application as which the platform knows this program: its id. Needed to refresh tokens.
+    pub client_id: Option<String>,
+    /// Its secret; better in the environment.
+    pub client_secret: Option<SecretString>,
+    /// Corrections of what the platform takes, by the figures' names.
+    pub limits: BTreeMap<String, f64>,
+}
+
+impl PlatformSettings {
+    /// The application as which the platform knows this program.
+    pub fn app(&self) -> App {
+        App {
+            client_id: self.client_id.clone(),
+            client_secret: self.client_secret.clone(),
+        }
+    }
 }
 
 /// `[paces.NAME]`: what a lateness class may do at once within a platform.
@@ -228,6 +247,30 @@ impl File {
                 platform::names().join(", ")
             )));
         }
+        for (name, settings) in &file.platforms {
+            check_limits(name, settings)
+                .map_err(|why| Failed::configuration(format!("{}: {why}", path.display())))?;
+        }
         Ok(file)
     }
+}
+
+/// Whether every corrected figure is one of the platform's, and a number that makes sense.
+fn check_limits(name: &str, settings: &PlatformSettings) -> Result<(), String> {
+    let figures = platform::by_name(name).map_or(&[][..], platform::Platform::figures);
+    for (figure, value) in &settings.limits {
+        if !figures.iter().any(|known| known.name == figure) {
+            let known: Vec<&str> = figures.iter().map(|figure| figure.name).collect();
+            return Err(format!(
+                "[platforms.{name}.limits] {figure}: there is no such limit; there are {}",
+                known.join(", ")
+            ));
+        }
+        if !value.is_finite() || *value < 0.0 {
+            return Err(format!(
+                "[platforms.{name}.limits] {figure}: {value} is no limit; write a number from 0 up"
+            ));
+        }
+    }
+    Ok(())
 }

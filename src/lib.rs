@@ -95,15 +95,18 @@ pub mod stop;
 pub mod summary;
 
 pub mod account;
+pub mod limits;
 pub mod outcome;
 pub mod post;
 pub mod schedule;
 pub mod secret;
 pub mod suggest;
+pub mod tokens;
 
 pub mod http;
 pub mod media;
 pub mod platform;
+pub mod review;
 
 pub mod store;
 

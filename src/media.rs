@@ -210,7 +210,7 @@ pub async fn public_url(media: &Media, http: &Http) -> Result<String, Failure> {
 }
 
 /// A medium's place without what may be a secret: the user and the query of a URL.
-fn shown(media: &Media) -> String {
+pub(crate) fn shown(media: &Media) -> String {
     match media.url.as_deref().map(Url::parse) {
         Some(Ok(url)) => shown_url(&url),
         _ => media.location().to_owned(),
@@ -248,6 +248,9 @@ fn about(failure: Failure, what: &str) -> Failure {
         } => Failure::RateLimited {
             after,
             scope,
+            reason: told(reason),
+        },
+        Failure::Unauthorized { reason } => Failure::Unauthorized {
             reason: told(reason),
         },
         Failure::NeedsLogin { reason } => Failure::NeedsLogin {

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 use uuid::Uuid;
 
+use crate::account::{Account, AccountId};
 use crate::post::{Action, ClaimedPost, PostId};
 
 pub mod migrate;
@@ -153,7 +154,13 @@ static SETTLED: Sql = sql!("settled", "settled");
 static STANDING: Sql = sql!("standing", "standing");
 static ACCOUNTS_ADD: Sql = sql!("accounts_add", "accounts_add");
 static ACCOUNTS_LIST: Sql = sql!("accounts_list", "accounts_list");
+static ACCOUNTS_OPEN: Sql = sql!("accounts_open", "accounts_open");
+static BLOCKS_CLEAR: Sql = sql!("blocks_clear", "blocks_clear");
+static LIMITS_CLEAR: Sql = sql!("limits_clear", "limits_clear");
+static LIMITS_LIST: Sql = sql!("limits_list", "limits_list");
 static LIMITS_SET: Sql = sql!("limits_set", "limits_set");
+static TOKEN_HOLD: Sql = sql!("token_hold", "token_hold");
+static TOKEN_LET_GO: Sql = sql!("token_let_go", "token_let_go");
 static POSTS_ADD: Sql = sql!("posts_add", "posts_add");
 static POSTS_CHANGE: Sql = sql!("posts_change", "posts_change");
 static POSTS_LIST: Sql = sql!("posts_list", "posts_list");
@@ -196,6 +203,8 @@ pub struct Request {
     pub platforms: Vec<String>,
     /// Only these owners, if any are named.
     pub owners: Vec<String>,
+    /// How many posts the platforms allow, as [`crate::limits::quotas`] has it.
+    pub quotas: Value,
 }
 
 impl Request {
@@ -216,6 +225,7 @@ impl Request {
             "lease_seconds": self.lease.as_secs_f64(),
             "platforms": unless_empty(&self.platforms),
             "owners": unless_empty(&self.owners),
+            "quotas": self.quotas,
         })
     }
 }
@@ -297,6 +307,15 @@ struct Recorded<'a> {
     claim: Uuid,
     rows: &'a [Value],
     accounts: &'a [Value],
+}
+
+/// An account's token as it is stored, held by this run.
+#[derive(Debug, Deserialize)]
+pub struct Hold {
+    /// Sealed.
+    pub credentials: String,
+    /// When the access token ends.
+    pub token_expires_at: Option<DateTime<Utc>>,
 }
 
 /// What a commit did.
@@ -464,6 +483,77 @@ impl Store {
     /// The filter is an object with `owner` and `platform`, each null or a name.
     pub async fn accounts(&mut self, filter: &Value) -> Result<Vec<Value>, StoreError> {
         self.query(&ACCOUNTS_LIST, Access::Reads, filter).await
+    }
+
+    /// Every account that matches, with its sealed credentials and its status. The filter is an object with `id`,
+    /// `owner` and `platform`, each null or a value.
+    pub async fn open_accounts(
+        &mut self,
+        filter: &Value,
+    ) -> Result<Vec<(Account, String)>, StoreError> {
+        #[derive(Deserialize)]
+        struct Row {
+            #[serde(flatten)]
+            account: Account,
+            status: String,
+        }
+        let rows: Vec<Row> = self.query(&ACCOUNTS_OPEN, Access::Reads, filter).await?;
+        let pairs = rows.into_iter().map(|row| (row.account, row.status));
+        Ok(pairs.collect())
+    }
+
+    /// Every rule of the table `limits`: `{scope, action, window, max, used}`.
+    pub async fn limits(&mut self) -> Result<Vec<Value>, StoreError> {
+        self.query(&LIMITS_LIST, Access::Reads, &json!({})).await
+    }
+
+    /// Removes the rules of a scope, or the one of a window; returns those that were there.
+    pub async fn clear_limits(
+        &mut self,
+        scope: &str,
+        window: Option<&str>,
+    ) -> Result<Vec<Value>, StoreError> {
+        let argument = json!({"scope": scope, "window": window});
+        self.query(&LIMITS_CLEAR, Access::Writes, &argument).await
+    }
+
+    /// Lifts the blocks of a scope's accounts; returns the accounts that had one.
+    pub async fn clear_blocks(&mut self, scope: &str) -> Result<Vec<AccountId>, StoreError> {
+        let argument = json!({"scope": scope});
+        self.query(&BLOCKS_CLEAR, Access::Writes, &argument).await
+    }
+
+    /// Takes hold of an account's token, to refresh it; `None` while another run has it. A hold ends by itself after
+    /// two minutes: longer than a refresh takes.
+    pub async fn hold_token(
+        &mut self,
+        account: AccountId,
+        run: Uuid,
+    ) -> Result<Option<Hold>, StoreError> {
+        let argument = json!({"account": account, "run": run});
+        let rows = self.query(&TOKEN_HOLD, Access::Writes, &argument).await?;
+        Ok(rows.into_iter().next())
+    }
+
+    /// Lets go of it, and saves a new one, sealed, with its end. A run that no longer has it changes nothing.
+    pub async fn let_go_of_token(
+        &mut self,
+        account: AccountId,
+        run: Uuid,
+        new: Option<(&str, Option<DateTime<Utc>>)>,
+    ) -> Result<(), StoreError> {
+        let argument = json!({
+            "account": account, "run": run, "credentials": new.map(|(sealed, _)| sealed),
+            "token_expires_at": new.and_then(|(_, ends)| ends).map(instant),
+        });
+        let rows: Vec<PostId> = self.query(&TOKEN_LET_GO, Access::Writes, &argument).await?;
+        if rows.is_empty() && new.is_some() {
+            return Err(StoreError::Refused(
+                "the account's token was changed by somebody else while it was refreshed"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
     }
 
     /// Sets a limit, an object with `scope`, `window`, `max` and perhaps `action`.

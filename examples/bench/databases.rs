@@ -205,7 +205,7 @@ pub(crate) fn account(place: usize, platform: &str, external_id: &str) -> Result
     let key = Key::parse(KEY).map_err(anyhow::Error::msg)?;
     let credentials = Credentials {
         access_token: TOKEN.into(),
-        refresh_token: None,
+        ..Credentials::default()
     };
     let sealed = secret::seal(&key, platform, external_id, &credentials)?;
     Ok(NewAccount {

@@ -19,6 +19,8 @@ use crate::import::typed;
 use crate::store::Store;
 use crate::{platform, schedule, secret};
 
+mod check;
+
 /// No platform's token comes near this.
 const LONGEST_TOKEN_BYTES: u64 = 64 * 1024;
 
@@ -38,6 +40,10 @@ enum Command {
     Add(Add),
     /// List the accounts.
     List(List),
+    /// Ask the platforms whether the stored tokens open the accounts, with scopes and days left.
+    ///
+    /// A token that has ended is refreshed where that is possible. Exits 1 if a person is needed.
+    Check(check::Check),
 }
 
 #[derive(Clone, Debug, Args)]
@@ -83,6 +89,7 @@ pub async fn run(args: Accounts, config: &Config) -> Result<Exit, Failed> {
     match args.command {
         Command::Add(args) => add(args, config).await,
         Command::List(args) => list(args, config).await,
+        Command::Check(args) => check::run(args, config).await,
     }
 }
 
@@ -175,6 +182,8 @@ fn parse_token(text: &str) -> Result<Credentials, String> {
     struct Tokens {
         access_token: String,
         refresh_token: Option<String>,
+        client_id: Option<String>,
+        client_secret: Option<String>,
     }
     let text = text.trim();
     let tokens = if text.starts_with('{') {
@@ -189,6 +198,8 @@ fn parse_token(text: &str) -> Result<Credentials, String> {
         Tokens {
             access_token: text.to_owned(),
             refresh_token: None,
+            client_id: None,
+            client_secret: None,
         }
     };
     check_token("token", &tokens.access_token)?;
@@ -198,6 +209,8 @@ fn parse_token(text: &str) -> Result<Credentials, String> {
     Ok(Credentials {
         access_token: tokens.access_token.into(),
         refresh_token: tokens.refresh_token.map(Into::into),
+        client_id: tokens.client_id,
+        client_secret: tokens.client_secret.map(Into::into),
     })
 }
 

@@ -13,7 +13,7 @@ use crate::http::one_line;
 use crate::media;
 use crate::platform;
 use crate::post::{Action, ClaimedPost};
-use crate::publish;
+use crate::review;
 use crate::run::Options;
 use crate::schedule::{Clock, Lateness};
 use crate::store::{Database, Preview, Store, instant};
@@ -49,7 +49,7 @@ pub async fn run(
     let preview = look(options, config).await?;
     let now = preview.now.or(options.request.now);
     let now = now.unwrap_or_else(|| Clock::host().now());
-    let planned = plan(preview.posts, options.request.limit, media);
+    let planned = plan(preview.posts, options, media);
     let rejects = planned
         .iter()
         .any(|planned| matches!(planned.plan, Plan::Reject(_)));
@@ -80,7 +80,7 @@ async fn look(options: &Options, config: &Config) -> Result<Preview, Failed> {
 
 fn plan(
     posts: Vec<(ClaimedPost, Option<String>)>,
-    limit: u32,
+    options: &Options,
     media: &media::Policy,
 ) -> Vec<Planned> {
     let mut claimed = 0;
@@ -92,13 +92,13 @@ fn plan(
             };
         }
         claimed += 1;
-        let plan = if claimed > limit {
+        let plan = if claimed > options.request.limit {
             Plan::OverLimit
         } else {
             match post.action {
                 Action::Expire => Plan::Expire,
                 Action::Recover => Plan::Recover,
-                Action::Publish => validated(&post, media),
+                Action::Publish => validated(&post, options, media),
             }
         };
         Planned { post, plan }
@@ -106,9 +106,14 @@ fn plan(
     posts.into_iter().map(plan).collect()
 }
 
-fn validated(post: &ClaimedPost, media: &media::Policy) -> Plan {
+fn validated(post: &ClaimedPost, options: &Options, media: &media::Policy) -> Plan {
     let problems = match platform::by_name(&post.account.platform) {
-        Some(platform) => publish::problems(platform, post, media),
+        Some(platform) => review::problems(
+            platform,
+            &post.content,
+            media::examine(&post.content, media),
+            options.settings.limits(platform),
+        ),
         None => vec![format!(
             "this version knows no platform `{}`",
             post.account.platform

@@ -17,6 +17,7 @@ use crate::config::{Config, DEFAULT_EXPIRY, Span};
 use crate::exit::{Exit, Failed};
 use crate::http::{Http, Timeouts};
 use crate::journal::Place;
+use crate::limits;
 use crate::media;
 use crate::outcome::Outcome;
 use crate::platform;
@@ -187,15 +188,17 @@ fn options(command: Run, config: &Config) -> Result<(Options, Http), Failed> {
         .collect();
     caps.extend(command.caps);
     let host = host_name();
+    let run = Uuid::new_v4();
     let options = Options {
         request: Request {
-            run: Uuid::new_v4(),
+            run,
             now: command.now,
             limit: command.limit.or(file.limit).unwrap_or(DEFAULT_LIMIT),
             expiry,
             lease,
             platforms: command.platforms,
             owners: command.owners,
+            quotas: limits::quotas(&file.platforms),
         },
         settings: Settings {
             pace: pace(
@@ -212,6 +215,8 @@ fn options(command: Run, config: &Config) -> Result<(Options, Http), Failed> {
             sandbox: command.sandbox,
             platforms: file.platforms.clone(),
             key: secret::existing_key(config)?,
+            database: config.database.clone(),
+            run,
         },
         fail_on: fail_on(command.fail_on, config)?,
         journal: Some(Place::of(config, &host)),

@@ -27,6 +27,7 @@ fn checker() -> Checker {
         parse_instant("2026-03-01T09:00Z").unwrap(),
         std::time::Duration::from_hours(24),
         crate::media::Policy::default(),
+        std::collections::BTreeMap::new(),
     )
 }
 

@@ -11,6 +11,7 @@ fn credentials() -> Credentials {
     Credentials {
         access_token: "EAAB-token".into(),
         refresh_token: Some("refresh".into()),
+        ..Credentials::default()
     }
 }
 

@@ -12,4 +12,5 @@ pub mod database;
 pub mod hostile;
 pub mod pgbouncer;
 pub mod postgres;
+pub mod stage;
 pub mod world;

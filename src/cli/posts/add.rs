@@ -97,6 +97,7 @@ async fn checker(store: &mut Store, config: &Config) -> Result<Checker, Failed> 
         Clock::host().now(),
         expiry,
         config.media.clone(),
+        config.file.platforms.clone(),
     ))
 }
 
