@@ -8,6 +8,7 @@
 )]
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
+pub mod chromium;
 pub mod database;
 pub mod hostile;
 pub mod pgbouncer;

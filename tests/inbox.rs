@@ -1,0 +1,545 @@
+//! The sandbox's inbox page in a real browser, over posts that came in through the platforms' own endpoints.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+mod support;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use publisher::sandbox::{Sandbox, Settings};
+use reqwest::{Client, RequestBuilder};
+use serde_json::{Value, json};
+use support::chromium::Tab;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// A sandbox that somebody looks at.
+struct Story {
+    url: String,
+    tab: Tab,
+    client: Client,
+    end: oneshot::Sender<()>,
+    server: JoinHandle<()>,
+}
+
+/// Serves at this address until told to end.
+async fn serve(addr: SocketAddr) -> (String, oneshot::Sender<()>, JoinHandle<()>) {
+    let settings = Settings {
+        addr,
+        latency: Duration::ZERO,
+        faults: Vec::new(),
+    };
+    let sandbox = Sandbox::bind(settings).await.unwrap();
+    let url = sandbox.url().to_string();
+    let (end, ended) = oneshot::channel();
+    let stop = async {
+        ended.await.ok();
+    };
+    let server = tokio::spawn(async { sandbox.serve(stop).await.unwrap() });
+    (url, end, server)
+}
+
+impl Story {
+    async fn new() -> Self {
+        Self::at("").await
+    }
+
+    /// The page, opened at an address that ends in this fragment.
+    async fn at(fragment: &str) -> Self {
+        let (url, end, server) = serve(([127, 0, 0, 1], 0).into()).await;
+        let mut tab = Tab::open().await;
+        tab.visit(&format!("{url}{fragment}")).await;
+        tab.until("document.querySelector('#status.live')").await;
+        Self {
+            url,
+            tab,
+            client: publisher::http::client_builder().build().unwrap(),
+            end,
+            server,
+        }
+    }
+
+    fn request(&self, path: &str) -> RequestBuilder {
+        let url = format!("{}{path}", self.url);
+        self.client.post(url).bearer_auth("good")
+    }
+
+    async fn facebook(&self, page: &str, message: &str) {
+        let path = format!("facebook/v25.0/{page}/feed");
+        publish(self.request(&path).form(&[("message", message)])).await;
+    }
+
+    async fn slack(&self, channel: &str, text: &str) {
+        let form = [("channel", channel), ("text", text)];
+        publish(self.request("slack/api/chat.postMessage").form(&form)).await;
+    }
+
+    async fn linkedin(&self, body: &Value) {
+        let request = self.request("linkedin/rest/posts").json(body);
+        let request = request.header("LinkedIn-Version", "202609");
+        publish(request.header("X-Restli-Protocol-Version", "2.0.0")).await;
+    }
+
+    async fn posts(&self) -> Vec<Value> {
+        let url = format!("{}api/posts", self.url);
+        let reply = self.client.get(url).send().await.unwrap();
+        reply.json().await.unwrap()
+    }
+
+    /// Waits until the list shows posts with exactly these texts, newest first.
+    async fn shows(&mut self, texts: &[&str]) {
+        self.tab.until(&listed(texts)).await;
+    }
+
+    /// Loads the page again, as a person would.
+    async fn reload(&mut self) {
+        self.tab.eval("location.reload()").await;
+        self.tab
+            .until("document.querySelector('#status.live')")
+            .await;
+    }
+
+    /// Ends the story; a page that complained fails it.
+    async fn close(self) {
+        self.tab.close().await;
+        self.end.send(()).ok();
+        self.server.await.unwrap();
+    }
+}
+
+async fn publish(request: RequestBuilder) {
+    let reply = request.send().await.unwrap();
+    let (status, body) = (reply.status(), reply.text().await.unwrap());
+    assert!(status.is_success(), "{status} {body}");
+    assert!(!body.contains("\"ok\":false"), "{body}");
+}
+
+fn listed(texts: &[&str]) -> String {
+    let shown = "[...document.querySelectorAll('#feed .text')].map((text) => text.textContent)";
+    format!(
+        "JSON.stringify({shown}) === JSON.stringify({})",
+        json!(texts)
+    )
+}
+
+#[tokio::test]
+async fn a_post_arrives_without_a_reload_and_leaves_the_others_alone() {
+    let mut story = Story::new().await;
+    let command = format!("publisher run --sandbox {}", story.url);
+    let says = format!(
+        "document.querySelector('#empty').innerText.includes({})",
+        json!(command)
+    );
+    story.tab.until(&says).await;
+
+    story.facebook("1001", "We open at seven.").await;
+    story.shows(&["We open at seven."]).await;
+    story
+        .tab
+        .eval("window.first = document.querySelector('#feed .card'); null")
+        .await;
+    story.slack("C0000001", "Deploy finished.").await;
+    story
+        .shows(&["Deploy finished.", "We open at seven."])
+        .await;
+
+    let same = "window.first === document.querySelector('#feed li:last-child .card')";
+    assert_eq!(story.tab.eval(same).await, true);
+    assert_eq!(story.tab.eval("document.title").await, "(2) Sandbox inbox");
+    assert_eq!(
+        story
+            .tab
+            .eval("document.querySelector('#empty').hidden")
+            .await,
+        true
+    );
+    story.close().await;
+}
+
+#[tokio::test]
+async fn filters_narrow_the_list_and_survive_a_reload() {
+    let mut story = Story::new().await;
+    story.facebook("1001", "Sourdough on Saturday").await;
+    story.facebook("1002", "Rye on Sunday").await;
+    story
+        .slack("C0000001", "The sourdough starter is fed")
+        .await;
+    let all = [
+        "The sourdough starter is fed",
+        "Rye on Sunday",
+        "Sourdough on Saturday",
+    ];
+    story.shows(&all).await;
+
+    story.tab.click("[data-key='at facebook'] button").await;
+    story.shows(&all[1..]).await;
+    let choose = "(() => {
+        const select = document.querySelector('#account');
+        select.value = 'facebook/1002';
+        select.dispatchEvent(new Event('change', { bubbles: true }));
+    })()";
+    story.tab.eval(choose).await;
+    story.shows(&all[1..2]).await;
+    story.reload().await;
+    story.shows(&all[1..2]).await;
+    story
+        .tab
+        .until("document.querySelector('#tally').textContent === '1 of 3 posts'")
+        .await;
+
+    story.tab.click("#clear").await;
+    story.shows(&all).await;
+    story.tab.click("#query").await;
+    story.tab.type_text("SOURdough").await;
+    story.shows(&[all[0], all[2]]).await;
+    story.reload().await;
+    story.shows(&[all[0], all[2]]).await;
+    story.tab.click("#query").await;
+    story.tab.type_text(" with raisins").await;
+    story
+        .tab
+        .until("document.querySelector('#empty').innerText.includes('No post matches')")
+        .await;
+    story.close().await;
+}
+
+#[tokio::test]
+async fn a_post_opens_to_all_of_it_and_escape_closes_it() {
+    let long = format!("{}And the last word.", "A long story. ".repeat(100));
+    let mut story = Story::new().await;
+    story.facebook("1001", &long).await;
+    story.shows(&[&long]).await;
+    let opened = "document.querySelector('#reader').open
+        && document.querySelector('#whole .text').innerText.endsWith('And the last word.')";
+    let closed = "!document.querySelector('#reader').open";
+
+    story.tab.click("#feed .card .head").await;
+    story.tab.until(opened).await;
+    let raw = story
+        .tab
+        .eval("document.querySelector('#whole .raw').textContent")
+        .await;
+    let raw: Value = serde_json::from_str(raw.as_str().unwrap()).unwrap();
+    assert_eq!(raw, story.posts().await[0]);
+    // The address alone leads there.
+    story.reload().await;
+    story.tab.until(opened).await;
+    story.tab.key("Escape", 27).await;
+    story.tab.until(closed).await;
+    assert_eq!(story.tab.eval("location.hash").await, "");
+
+    // And the same by keyboard alone; the focus comes back to where it was.
+    story
+        .tab
+        .eval("document.querySelector('#feed .open').focus()")
+        .await;
+    story.tab.key("Enter", 13).await;
+    story.tab.until(opened).await;
+    story.tab.key("Escape", 27).await;
+    story.tab.until(closed).await;
+    let focused = "document.activeElement === document.querySelector('#feed .open')";
+    assert_eq!(story.tab.eval(focused).await, true);
+    story.close().await;
+}
+
+#[tokio::test]
+async fn a_duplicate_is_marked_with_what_it_repeats() {
+    let mut story = Story::new().await;
+    for text in ["Twice", "Once", "Twice"] {
+        story.facebook("1001", text).await;
+    }
+    story.shows(&["Twice", "Once", "Twice"]).await;
+    let marks = "[...document.querySelectorAll('#feed li')].map((item) =>
+        item.querySelector('.ribbon, .foot .bad')?.textContent ?? '')";
+    assert_eq!(
+        story.tab.eval(marks).await,
+        json!(["Duplicate of #1", "", "Repeated by #3"])
+    );
+    let red = "(() => {
+        const rgb = getComputedStyle(document.querySelector('.card.duplicate')).borderTopColor.match(/\\d+/g);
+        return rgb[0] > 150 && rgb[1] < 60 && rgb[2] < 60;
+    })()";
+    assert_eq!(story.tab.eval(red).await, true);
+
+    story.tab.click("[data-key=twice] button").await;
+    story.shows(&["Twice"]).await;
+    // The mark leads to the original.
+    story.tab.click("#feed .ribbon a").await;
+    story
+        .tab
+        .until("document.querySelector('#reader-title').textContent === '#1 on Facebook'")
+        .await;
+    story.close().await;
+}
+
+#[tokio::test]
+async fn reset_asks_first_and_empties() {
+    let mut story = Story::new().await;
+    story.facebook("1001", "Soon gone").await;
+    story.shows(&["Soon gone"]).await;
+
+    story.tab.click("#reset").await;
+    story
+        .tab
+        .until("document.querySelector('#sure').open")
+        .await;
+    story.tab.click("#sure button[value='']").await;
+    story
+        .tab
+        .until("!document.querySelector('#sure').open")
+        .await;
+    assert_eq!(story.posts().await.len(), 1);
+
+    story.tab.click("#reset").await;
+    story
+        .tab
+        .until("document.querySelector('#sure').open")
+        .await;
+    story.tab.click("#sure button[value=reset]").await;
+    story
+        .tab
+        .until("document.querySelector('#empty').innerText.includes('Nothing was published yet')")
+        .await;
+    assert_eq!(story.posts().await.len(), 0);
+    story.close().await;
+}
+
+#[tokio::test]
+async fn hostile_text_stays_text() {
+    let texts = [
+        "<img src=x onerror=\"window.ran = 1\">",
+        "\"><script>window.ran = 2</script>",
+        "'-(window.ran = 3)-' ${window.ran = 4} javascript:window.ran=5 https://a.example/\"onmouseover=window.ran=6",
+        "\u{202e}drawkcab\u{2066} \u{0} \u{200b}hidden </textarea></style></title><!--",
+    ];
+    let fragment = "#query=%3Cimg%20src%3Dx%20onerror%3D%22window.ran%3D7%22%3E&platform=__proto__&account=%3Cb%3E&post=%22%3E%3Cscript%3E";
+    let mut story = Story::at(fragment).await;
+    story
+        .tab
+        .until("document.querySelector('#reader-title').textContent === 'This post is not here'")
+        .await;
+    story.tab.key("Escape", 27).await;
+    story
+        .tab
+        .until("!document.querySelector('#reader').open")
+        .await;
+    story.tab.click("#clear").await;
+
+    for text in texts {
+        story.slack("C0000001", text).await;
+    }
+    let commentary = json!({
+        "author": "urn:li:organization:2001", "commentary": "An article", "visibility": "PUBLIC",
+        "distribution": {"feedDistribution": "MAIN_FEED"}, "lifecycleState": "PUBLISHED",
+        "content": {"article": {"source": "https://b.example/?<svg onload=window.ran=8>", "title": texts[0]}},
+    });
+    story.linkedin(&commentary).await;
+    let newest_first = ["An article", texts[3], texts[2], texts[1], texts[0]];
+    story.shows(&newest_first).await;
+
+    for n in 1..=newest_first.len() {
+        story
+            .tab
+            .click(&format!("#feed li:nth-child({n}) .open"))
+            .await;
+        story
+            .tab
+            .until("document.querySelector('#reader').open")
+            .await;
+        story.tab.click("#whole summary").await;
+        let raw = "document.querySelector('#whole .raw').textContent";
+        // Marks that hide or turn text are spelled out.
+        let plain = format!("!/[\\u200b\\u202e\\u2066]/.test({raw})");
+        assert_eq!(story.tab.eval(&plain).await, true);
+        story.tab.key("Escape", 27).await;
+        story
+            .tab
+            .until("!document.querySelector('#reader').open")
+            .await;
+    }
+    let made = "document.querySelectorAll('main img, main script, main style, main svg, main textarea').length";
+    assert_eq!(story.tab.eval(made).await, 0);
+    assert_eq!(story.tab.eval("typeof window.ran").await, "undefined");
+    let links = "[...document.querySelectorAll('main a')].every((link) =>
+        link.dataset.post || (/^https?:$/.test(link.protocol) && link.rel === 'noopener noreferrer'))";
+    assert_eq!(story.tab.eval(links).await, true);
+    story.close().await;
+}
+
+#[tokio::test]
+async fn a_page_whose_sandbox_ended_says_so_and_comes_back() {
+    let mut story = Story::new().await;
+    story.facebook("1001", "The first life").await;
+    story.shows(&["The first life"]).await;
+    let url = url::Url::parse(&story.url).unwrap();
+    let addr = url.socket_addrs(|| None).unwrap()[0];
+
+    story.end.send(()).unwrap();
+    story.server.await.unwrap();
+    story
+        .tab
+        .until("document.querySelector('#lost').innerText.includes('does not answer') && document.querySelector('#status.lost')")
+        .await;
+    // What was there can still be read.
+    story.tab.until(&listed(&["The first life"])).await;
+
+    (story.url, story.end, story.server) = serve(addr).await;
+    story
+        .tab
+        .until("document.querySelector('#status.live') && document.querySelector('#lost').hidden")
+        .await;
+    story.shows(&[]).await;
+    story.facebook("1001", "The second life").await;
+    story.shows(&["The second life"]).await;
+
+    // The browser itself notes each request in between, and nothing else was wrong.
+    let mut complaints = story.tab.complaints().await;
+    complaints.retain(|complaint| !complaint.contains("net::ERR_"));
+    assert_eq!(complaints, [""; 0]);
+    story.close().await;
+}
+
+#[tokio::test]
+async fn a_phone_has_nothing_beyond_its_edge() {
+    let word = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft"
+        .repeat(4);
+    let mut story = Story::new().await;
+    story.tab.size(375, 700).await;
+    story.reload().await;
+    let fits = "document.documentElement.scrollWidth <= innerWidth
+        && [...document.querySelectorAll('dialog')].every((dialog) => dialog.scrollWidth <= innerWidth)";
+    story
+        .tab
+        .until("document.querySelector('#empty').innerText.includes('Nothing')")
+        .await;
+    assert_eq!(story.tab.eval(fits).await, true);
+
+    for text in [word.as_str(), "Short", word.as_str()] {
+        story.facebook("1001", text).await;
+        story.slack("C0000001", text).await;
+    }
+    let link = format!("https://{}.example/{word}", &word[..40]);
+    let form = [("message", ""), ("link", link.as_str())];
+    publish(story.request("facebook/v25.0/1001/feed").form(&form)).await;
+    story
+        .tab
+        .until("document.querySelectorAll('#feed .card').length === 7")
+        .await;
+    assert_eq!(story.tab.eval(fits).await, true);
+    story.tab.click("#feed .open").await;
+    story
+        .tab
+        .until("document.querySelector('#reader').open")
+        .await;
+    story.tab.click("#whole summary").await;
+    assert_eq!(story.tab.eval(fits).await, true);
+    story.close().await;
+}
+
+#[tokio::test]
+async fn faults_are_set_shown_and_taken_back() {
+    let mut story = Story::new().await;
+    let shown =
+        "[...document.querySelectorAll('#faults code')].map((code) => code.textContent).join()";
+    story.tab.click("#fault").await;
+    story.tab.type_text("slack:rejected").await;
+    story.tab.key("Enter", 13).await;
+    story
+        .tab
+        .until(&format!("{shown} === 'slack:rejected'"))
+        .await;
+    let refused = story.request("slack/api/chat.postMessage");
+    let form = [("channel", "C0000001"), ("text", "no")];
+    let refused = refused.form(&form).send().await.unwrap();
+    assert!(refused.text().await.unwrap().contains("\"ok\":false"));
+
+    story.tab.type_text("myspace:500").await;
+    story.tab.click("#add-fault button").await;
+    story
+        .tab
+        .until("document.querySelector('#fault-problem').textContent.includes('there is no platform \"myspace\"')")
+        .await;
+    assert_eq!(story.tab.eval(shown).await, "slack:rejected");
+    // The browser notes the refusal.
+    let complaints = story.tab.complaints().await;
+    assert!(
+        matches!(complaints.as_slice(), [one] if one.contains("400") && one.contains("/api/faults")),
+        "{complaints:?}"
+    );
+
+    story.tab.click("#faults button").await;
+    story.tab.until(&format!("{shown} === ''")).await;
+    story.slack("C0000001", "yes").await;
+    story.shows(&["yes"]).await;
+    story.close().await;
+}
+
+#[tokio::test]
+async fn of_many_posts_the_newest_are_shown_and_more_on_request() {
+    let mut story = Story::new().await;
+    for n in 1..=205 {
+        story.slack("C0000001", &format!("post {n}")).await;
+    }
+    let cards = "document.querySelectorAll('#feed .card').length";
+    let newest = "document.querySelector('#feed .text').textContent === 'post 205'";
+    story
+        .tab
+        .until(&format!("{cards} === 200 && {newest}"))
+        .await;
+    assert_eq!(
+        story
+            .tab
+            .eval("document.querySelector('#tally').textContent")
+            .await,
+        "205 posts, the newest 200 shown"
+    );
+    // Who reads further down is not disturbed by what arrives above.
+    story.tab.click("#more").await;
+    story.tab.until(&format!("{cards} === 205")).await;
+    story.slack("C0000001", "post 206").await;
+    story
+        .tab
+        .until("document.querySelector('#newer').textContent === '↑ 1 new post' && !document.querySelector('#newer').hidden")
+        .await;
+    assert_eq!(story.tab.eval(newest).await, true);
+    story.tab.click("#newer").await;
+    story.tab.until(&format!("{cards} === 206")).await;
+    story.close().await;
+}
+
+#[tokio::test]
+async fn every_control_has_a_name() {
+    let mut story = Story::new().await;
+    story.facebook("1001", "Read me").await;
+    story.tab.click("#add-fault input").await;
+    story.tab.type_text("slack:401").await;
+    story.tab.key("Enter", 13).await;
+    story
+        .tab
+        .until("document.querySelector('#faults button') && document.querySelector('#feed .open')")
+        .await;
+    let controls = story.tab.controls().await;
+    assert!(controls.len() > 10, "{controls:?}");
+    for (role, name) in controls {
+        assert!(!name.trim().is_empty(), "a {role} without a name");
+    }
+    story.close().await;
+}
+
+/// Else the stories above would prove nothing.
+#[tokio::test]
+async fn the_browser_tells_of_errors() {
+    let mut story = Story::new().await;
+    for wrong in [
+        "console.error('wrong')",
+        "setTimeout(() => { throw new Error('wrong') })",
+        "document.body.append(Object.assign(document.createElement('script'), { src: 'https://wrong.example/' }))",
+        "fetch('/nothing/wrong')",
+    ] {
+        story.tab.eval(&format!("{wrong}; null")).await;
+        let complaints = story.tab.until_complaint().await;
+        assert!(complaints.contains("wrong"), "{wrong}: {complaints}");
+    }
+    story.close().await;
+}
