@@ -89,15 +89,53 @@ impl Story {
 
     /// Waits until the list shows posts with exactly these texts, newest first.
     async fn shows(&mut self, texts: &[&str]) {
-        self.tab.until(&listed(texts)).await;
+        self.until(&listed(texts)).await;
     }
 
-    /// Loads the page again, as a person would.
-    async fn reload(&mut self) {
-        self.tab.eval("location.reload()").await;
-        self.tab
-            .until("document.querySelector('#status.live')")
+    async fn until(&mut self, expression: &str) {
+        self.tab.until(expression).await;
+    }
+
+    /// Waits until the first element that matches says this.
+    async fn says(&mut self, selector: &str, text: &str) {
+        let said = format!("document.querySelector({}).innerText", json!(selector));
+        self.until(&format!("{said}.includes({})", json!(text)))
             .await;
+    }
+
+    async fn opens(&mut self, dialog: &str) {
+        self.until(&format!("document.querySelector('{dialog}').open"))
+            .await;
+    }
+
+    async fn closes(&mut self, dialog: &str) {
+        self.until(&format!("!document.querySelector('{dialog}').open"))
+            .await;
+    }
+
+    async fn eval(&mut self, expression: &str) -> Value {
+        self.tab.eval(expression).await
+    }
+
+    async fn click(&mut self, selector: &str) {
+        self.tab.click(selector).await;
+    }
+
+    async fn types(&mut self, text: &str) {
+        self.tab.type_text(text).await;
+    }
+
+    async fn escape(&mut self) {
+        self.tab.key("Escape", 27).await;
+    }
+
+    async fn enter(&mut self) {
+        self.tab.key("Enter", 13).await;
+    }
+
+    async fn reload(&mut self) {
+        self.tab.reload().await;
+        self.until("document.querySelector('#status.live')").await;
     }
 
     /// Ends the story; a page that complained fails it.
@@ -131,12 +169,11 @@ async fn a_post_arrives_without_a_reload_and_leaves_the_others_alone() {
         "document.querySelector('#empty').innerText.includes({})",
         json!(command)
     );
-    story.tab.until(&says).await;
+    story.until(&says).await;
 
     story.facebook("1001", "We open at seven.").await;
     story.shows(&["We open at seven."]).await;
     story
-        .tab
         .eval("window.first = document.querySelector('#feed .card'); null")
         .await;
     story.slack("C0000001", "Deploy finished.").await;
@@ -145,13 +182,10 @@ async fn a_post_arrives_without_a_reload_and_leaves_the_others_alone() {
         .await;
 
     let same = "window.first === document.querySelector('#feed li:last-child .card')";
-    assert_eq!(story.tab.eval(same).await, true);
-    assert_eq!(story.tab.eval("document.title").await, "(2) Sandbox inbox");
+    assert_eq!(story.eval(same).await, true);
+    assert_eq!(story.eval("document.title").await, "(2) Sandbox inbox");
     assert_eq!(
-        story
-            .tab
-            .eval("document.querySelector('#empty').hidden")
-            .await,
+        story.eval("document.querySelector('#empty').hidden").await,
         true
     );
     story.close().await;
@@ -172,35 +206,29 @@ async fn filters_narrow_the_list_and_survive_a_reload() {
     ];
     story.shows(&all).await;
 
-    story.tab.click("[data-key='at facebook'] button").await;
+    story.click("[data-key='at facebook'] button").await;
     story.shows(&all[1..]).await;
     let choose = "(() => {
         const select = document.querySelector('#account');
         select.value = 'facebook/1002';
         select.dispatchEvent(new Event('change', { bubbles: true }));
     })()";
-    story.tab.eval(choose).await;
+    story.eval(choose).await;
     story.shows(&all[1..2]).await;
     story.reload().await;
     story.shows(&all[1..2]).await;
-    story
-        .tab
-        .until("document.querySelector('#tally').textContent === '1 of 3 posts'")
-        .await;
+    story.says("#tally", "1 of 3 posts").await;
 
-    story.tab.click("#clear").await;
+    story.click("#clear").await;
     story.shows(&all).await;
-    story.tab.click("#query").await;
-    story.tab.type_text("SOURdough").await;
+    story.click("#query").await;
+    story.types("SOURdough").await;
     story.shows(&[all[0], all[2]]).await;
     story.reload().await;
     story.shows(&[all[0], all[2]]).await;
-    story.tab.click("#query").await;
-    story.tab.type_text(" with raisins").await;
-    story
-        .tab
-        .until("document.querySelector('#empty').innerText.includes('No post matches')")
-        .await;
+    story.click("#query").await;
+    story.types(" with raisins").await;
+    story.says("#empty", "No post matches").await;
     story.close().await;
 }
 
@@ -214,32 +242,30 @@ async fn a_post_opens_to_all_of_it_and_escape_closes_it() {
         && document.querySelector('#whole .text').innerText.endsWith('And the last word.')";
     let closed = "!document.querySelector('#reader').open";
 
-    story.tab.click("#feed .card .head").await;
-    story.tab.until(opened).await;
+    story.click("#feed .card .head").await;
+    story.until(opened).await;
     let raw = story
-        .tab
         .eval("document.querySelector('#whole .raw').textContent")
         .await;
     let raw: Value = serde_json::from_str(raw.as_str().unwrap()).unwrap();
     assert_eq!(raw, story.posts().await[0]);
     // The address alone leads there.
     story.reload().await;
-    story.tab.until(opened).await;
-    story.tab.key("Escape", 27).await;
-    story.tab.until(closed).await;
-    assert_eq!(story.tab.eval("location.hash").await, "");
+    story.until(opened).await;
+    story.escape().await;
+    story.until(closed).await;
+    assert_eq!(story.eval("location.hash").await, "");
 
     // And the same by keyboard alone; the focus comes back to where it was.
     story
-        .tab
         .eval("document.querySelector('#feed .open').focus()")
         .await;
-    story.tab.key("Enter", 13).await;
-    story.tab.until(opened).await;
-    story.tab.key("Escape", 27).await;
-    story.tab.until(closed).await;
+    story.enter().await;
+    story.until(opened).await;
+    story.escape().await;
+    story.until(closed).await;
     let focused = "document.activeElement === document.querySelector('#feed .open')";
-    assert_eq!(story.tab.eval(focused).await, true);
+    assert_eq!(story.eval(focused).await, true);
     story.close().await;
 }
 
@@ -253,23 +279,20 @@ async fn a_duplicate_is_marked_with_what_it_repeats() {
     let marks = "[...document.querySelectorAll('#feed li')].map((item) =>
         item.querySelector('.ribbon, .foot .bad')?.textContent ?? '')";
     assert_eq!(
-        story.tab.eval(marks).await,
+        story.eval(marks).await,
         json!(["Duplicate of #1", "", "Repeated by #3"])
     );
     let red = "(() => {
         const rgb = getComputedStyle(document.querySelector('.card.duplicate')).borderTopColor.match(/\\d+/g);
         return rgb[0] > 150 && rgb[1] < 60 && rgb[2] < 60;
     })()";
-    assert_eq!(story.tab.eval(red).await, true);
+    assert_eq!(story.eval(red).await, true);
 
-    story.tab.click("[data-key=twice] button").await;
+    story.click("[data-key=twice] button").await;
     story.shows(&["Twice"]).await;
     // The mark leads to the original.
-    story.tab.click("#feed .ribbon a").await;
-    story
-        .tab
-        .until("document.querySelector('#reader-title').textContent === '#1 on Facebook'")
-        .await;
+    story.click("#feed .ribbon a").await;
+    story.says("#reader-title", "#1 on Facebook").await;
     story.close().await;
 }
 
@@ -279,28 +302,16 @@ async fn reset_asks_first_and_empties() {
     story.facebook("1001", "Soon gone").await;
     story.shows(&["Soon gone"]).await;
 
-    story.tab.click("#reset").await;
-    story
-        .tab
-        .until("document.querySelector('#sure').open")
-        .await;
-    story.tab.click("#sure button[value='']").await;
-    story
-        .tab
-        .until("!document.querySelector('#sure').open")
-        .await;
+    story.click("#reset").await;
+    story.opens("#sure").await;
+    story.click("#sure button[value='']").await;
+    story.closes("#sure").await;
     assert_eq!(story.posts().await.len(), 1);
 
-    story.tab.click("#reset").await;
-    story
-        .tab
-        .until("document.querySelector('#sure').open")
-        .await;
-    story.tab.click("#sure button[value=reset]").await;
-    story
-        .tab
-        .until("document.querySelector('#empty').innerText.includes('Nothing was published yet')")
-        .await;
+    story.click("#reset").await;
+    story.opens("#sure").await;
+    story.click("#sure button[value=reset]").await;
+    story.says("#empty", "Nothing was published yet").await;
     assert_eq!(story.posts().await.len(), 0);
     story.close().await;
 }
@@ -315,16 +326,10 @@ async fn hostile_text_stays_text() {
     ];
     let fragment = "#query=%3Cimg%20src%3Dx%20onerror%3D%22window.ran%3D7%22%3E&platform=__proto__&account=%3Cb%3E&post=%22%3E%3Cscript%3E";
     let mut story = Story::at(fragment).await;
-    story
-        .tab
-        .until("document.querySelector('#reader-title').textContent === 'This post is not here'")
-        .await;
-    story.tab.key("Escape", 27).await;
-    story
-        .tab
-        .until("!document.querySelector('#reader').open")
-        .await;
-    story.tab.click("#clear").await;
+    story.says("#reader-title", "This post is not here").await;
+    story.escape().await;
+    story.closes("#reader").await;
+    story.click("#clear").await;
 
     for text in texts {
         story.slack("C0000001", text).await;
@@ -339,31 +344,22 @@ async fn hostile_text_stays_text() {
     story.shows(&newest_first).await;
 
     for n in 1..=newest_first.len() {
-        story
-            .tab
-            .click(&format!("#feed li:nth-child({n}) .open"))
-            .await;
-        story
-            .tab
-            .until("document.querySelector('#reader').open")
-            .await;
-        story.tab.click("#whole summary").await;
+        story.click(&format!("#feed li:nth-child({n}) .open")).await;
+        story.opens("#reader").await;
+        story.click("#whole summary").await;
         let raw = "document.querySelector('#whole .raw').textContent";
         // Marks that hide or turn text are spelled out.
         let plain = format!("!/[\\u200b\\u202e\\u2066]/.test({raw})");
-        assert_eq!(story.tab.eval(&plain).await, true);
-        story.tab.key("Escape", 27).await;
-        story
-            .tab
-            .until("!document.querySelector('#reader').open")
-            .await;
+        assert_eq!(story.eval(&plain).await, true);
+        story.escape().await;
+        story.closes("#reader").await;
     }
     let made = "document.querySelectorAll('main img, main script, main style, main svg, main textarea').length";
-    assert_eq!(story.tab.eval(made).await, 0);
-    assert_eq!(story.tab.eval("typeof window.ran").await, "undefined");
+    assert_eq!(story.eval(made).await, 0);
+    assert_eq!(story.eval("typeof window.ran").await, "undefined");
     let links = "[...document.querySelectorAll('main a')].every((link) =>
         link.dataset.post || (/^https?:$/.test(link.protocol) && link.rel === 'noopener noreferrer'))";
-    assert_eq!(story.tab.eval(links).await, true);
+    assert_eq!(story.eval(links).await, true);
     story.close().await;
 }
 
@@ -377,16 +373,13 @@ async fn a_page_whose_sandbox_ended_says_so_and_comes_back() {
 
     story.end.send(()).unwrap();
     story.server.await.unwrap();
-    story
-        .tab
-        .until("document.querySelector('#lost').innerText.includes('does not answer') && document.querySelector('#status.lost')")
+    story.until("document.querySelector('#lost').innerText.includes('does not answer') && document.querySelector('#status.lost')")
         .await;
     // What was there can still be read.
-    story.tab.until(&listed(&["The first life"])).await;
+    story.until(&listed(&["The first life"])).await;
 
     (story.url, story.end, story.server) = serve(addr).await;
     story
-        .tab
         .until("document.querySelector('#status.live') && document.querySelector('#lost').hidden")
         .await;
     story.shows(&[]).await;
@@ -409,11 +402,8 @@ async fn a_phone_has_nothing_beyond_its_edge() {
     story.reload().await;
     let fits = "document.documentElement.scrollWidth <= innerWidth
         && [...document.querySelectorAll('dialog')].every((dialog) => dialog.scrollWidth <= innerWidth)";
-    story
-        .tab
-        .until("document.querySelector('#empty').innerText.includes('Nothing')")
-        .await;
-    assert_eq!(story.tab.eval(fits).await, true);
+    story.says("#empty", "Nothing").await;
+    assert_eq!(story.eval(fits).await, true);
 
     for text in [word.as_str(), "Short", word.as_str()] {
         story.facebook("1001", text).await;
@@ -423,17 +413,13 @@ async fn a_phone_has_nothing_beyond_its_edge() {
     let form = [("message", ""), ("link", link.as_str())];
     publish(story.request("facebook/v25.0/1001/feed").form(&form)).await;
     story
-        .tab
         .until("document.querySelectorAll('#feed .card').length === 7")
         .await;
-    assert_eq!(story.tab.eval(fits).await, true);
-    story.tab.click("#feed .open").await;
-    story
-        .tab
-        .until("document.querySelector('#reader').open")
-        .await;
-    story.tab.click("#whole summary").await;
-    assert_eq!(story.tab.eval(fits).await, true);
+    assert_eq!(story.eval(fits).await, true);
+    story.click("#feed .open").await;
+    story.opens("#reader").await;
+    story.click("#whole summary").await;
+    assert_eq!(story.eval(fits).await, true);
     story.close().await;
 }
 
@@ -442,25 +428,21 @@ async fn faults_are_set_shown_and_taken_back() {
     let mut story = Story::new().await;
     let shown =
         "[...document.querySelectorAll('#faults code')].map((code) => code.textContent).join()";
-    story.tab.click("#fault").await;
-    story.tab.type_text("slack:rejected").await;
-    story.tab.key("Enter", 13).await;
-    story
-        .tab
-        .until(&format!("{shown} === 'slack:rejected'"))
-        .await;
+    story.click("#fault").await;
+    story.types("slack:rejected").await;
+    story.enter().await;
+    story.until(&format!("{shown} === 'slack:rejected'")).await;
     let refused = story.request("slack/api/chat.postMessage");
     let form = [("channel", "C0000001"), ("text", "no")];
     let refused = refused.form(&form).send().await.unwrap();
     assert!(refused.text().await.unwrap().contains("\"ok\":false"));
 
-    story.tab.type_text("myspace:500").await;
-    story.tab.click("#add-fault button").await;
+    story.types("myspace:500").await;
+    story.click("#add-fault button").await;
     story
-        .tab
-        .until("document.querySelector('#fault-problem').textContent.includes('there is no platform \"myspace\"')")
+        .says("#fault-problem", "there is no platform \"myspace\"")
         .await;
-    assert_eq!(story.tab.eval(shown).await, "slack:rejected");
+    assert_eq!(story.eval(shown).await, "slack:rejected");
     // The browser notes the refusal.
     let complaints = story.tab.complaints().await;
     assert!(
@@ -468,8 +450,8 @@ async fn faults_are_set_shown_and_taken_back() {
         "{complaints:?}"
     );
 
-    story.tab.click("#faults button").await;
-    story.tab.until(&format!("{shown} === ''")).await;
+    story.click("#faults button").await;
+    story.until(&format!("{shown} === ''")).await;
     story.slack("C0000001", "yes").await;
     story.shows(&["yes"]).await;
     story.close().await;
@@ -483,28 +465,22 @@ async fn of_many_posts_the_newest_are_shown_and_more_on_request() {
     }
     let cards = "document.querySelectorAll('#feed .card').length";
     let newest = "document.querySelector('#feed .text').textContent === 'post 205'";
-    story
-        .tab
-        .until(&format!("{cards} === 200 && {newest}"))
-        .await;
+    story.until(&format!("{cards} === 200 && {newest}")).await;
     assert_eq!(
         story
-            .tab
             .eval("document.querySelector('#tally').textContent")
             .await,
         "205 posts, the newest 200 shown"
     );
     // Who reads further down is not disturbed by what arrives above.
-    story.tab.click("#more").await;
-    story.tab.until(&format!("{cards} === 205")).await;
+    story.click("#more").await;
+    story.until(&format!("{cards} === 205")).await;
     story.slack("C0000001", "post 206").await;
-    story
-        .tab
-        .until("document.querySelector('#newer').textContent === '↑ 1 new post' && !document.querySelector('#newer').hidden")
+    story.until("document.querySelector('#newer').textContent === '↑ 1 new post' && !document.querySelector('#newer').hidden")
         .await;
-    assert_eq!(story.tab.eval(newest).await, true);
-    story.tab.click("#newer").await;
-    story.tab.until(&format!("{cards} === 206")).await;
+    assert_eq!(story.eval(newest).await, true);
+    story.click("#newer").await;
+    story.until(&format!("{cards} === 206")).await;
     story.close().await;
 }
 
@@ -512,11 +488,10 @@ async fn of_many_posts_the_newest_are_shown_and_more_on_request() {
 async fn every_control_has_a_name() {
     let mut story = Story::new().await;
     story.facebook("1001", "Read me").await;
-    story.tab.click("#add-fault input").await;
-    story.tab.type_text("slack:401").await;
-    story.tab.key("Enter", 13).await;
+    story.click("#add-fault input").await;
+    story.types("slack:401").await;
+    story.enter().await;
     story
-        .tab
         .until("document.querySelector('#faults button') && document.querySelector('#feed .open')")
         .await;
     let controls = story.tab.controls().await;
@@ -537,7 +512,7 @@ async fn the_browser_tells_of_errors() {
         "document.body.append(Object.assign(document.createElement('script'), { src: 'https://wrong.example/' }))",
         "fetch('/nothing/wrong')",
     ] {
-        story.tab.eval(&format!("{wrong}; null")).await;
+        story.eval(&format!("{wrong}; null")).await;
         let complaints = story.tab.until_complaint().await;
         assert!(complaints.contains("wrong"), "{wrong}: {complaints}");
     }

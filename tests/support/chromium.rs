@@ -117,6 +117,27 @@ impl Wire {
         }
     }
 
+    async fn next(&mut self) -> Value {
+        loop {
+            let message = self.socket.next().await.expect("the browser is there");
+            if let Message::Text(text) = message.unwrap() {
+                return serde_json::from_str(&text).unwrap();
+            }
+        }
+    }
+
+    /// Waits for an event, unless it has come already.
+    async fn until_event(&mut self, name: &str) {
+        let coming = async {
+            while !self.events.iter().any(|event| event["method"] == name) {
+                let event = self.next().await;
+                self.events.push(event);
+            }
+        };
+        let come = timeout(PATIENCE, coming).await;
+        come.unwrap_or_else(|_| panic!("no {name} in time"));
+    }
+
     /// Calls a method and waits for its result.
     async fn call(&mut self, method: &str, params: Value) -> Value {
         self.calls += 1;
@@ -128,11 +149,7 @@ impl Wire {
             .unwrap();
         let answer = async {
             loop {
-                let message = self.socket.next().await.expect("the browser is there");
-                let Message::Text(text) = message.unwrap() else {
-                    continue;
-                };
-                let message: Value = serde_json::from_str(&text).unwrap();
+                let message = self.next().await;
                 if message["id"] == id {
                     return message;
                 }
@@ -179,13 +196,17 @@ impl Tab {
 
     /// Loads an address.
     pub async fn visit(&mut self, url: &str) {
+        self.wire.events.clear();
         let loaded = self.wire.call("Page.navigate", json!({"url": url})).await;
-        assert!(
-            loaded["errorText"].is_null(),
-            "{url}: {}",
-            loaded["errorText"]
-        );
-        self.until("document.readyState === 'complete'").await;
+        assert!(loaded["errorText"].is_null(), "{url}: {loaded}");
+        self.wire.until_event("Page.loadEventFired").await;
+    }
+
+    /// Loads the page again, as a person would.
+    pub async fn reload(&mut self) {
+        assert_eq!(self.complaints().await, [""; 0]);
+        self.wire.call("Page.reload", json!({})).await;
+        self.wire.until_event("Page.loadEventFired").await;
     }
 
     /// The size of the viewport in CSS pixels.
