@@ -1,5 +1,7 @@
 //! An account: where posts go, and with which credentials.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -44,14 +46,69 @@ impl Account {
 }
 
 /// What opens an account's platform, once unsealed. Never logged: its `Debug` shows no secret.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Credentials {
     /// The bearer token.
     pub access_token: SecretString,
-    /// What a new access token is bought with, where the platform has such a thing.
+    /// What a new access token is bought with, where the platform has such a thing: a refresh token, for a Facebook
+    /// Page the long-lived token of a user.
     #[serde(default)]
     pub refresh_token: Option<SecretString>,
+    /// The application that the tokens belong to, where it is not the configuration's.
+    #[serde(default)]
+    pub client_id: Option<String>,
+    /// Its secret.
+    #[serde(default)]
+    pub client_secret: Option<SecretString>,
+}
+
+impl Credentials {
+    /// Every secret in it.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretString> {
+        [
+            Some(&self.access_token),
+            self.refresh_token.as_ref(),
+            self.client_secret.as_ref(),
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
+
+/// The application as which a platform knows this program: what refreshing a token takes.
+#[derive(Clone, Debug, Default)]
+pub struct App {
+    /// Its id.
+    pub client_id: Option<String>,
+    /// Its secret.
+    pub client_secret: Option<SecretString>,
+}
+
+/// What a platform gives for a refresh token. Never logged.
+#[derive(Clone, Debug)]
+pub struct Renewed {
+    /// The new bearer token.
+    pub access_token: SecretString,
+    /// The next refresh token, where the platform gave a new one; the old one is spent then.
+    pub refresh_token: Option<SecretString>,
+    /// How long the bearer token lives, where it ends at all.
+    pub lives: Option<Duration>,
+}
+
+/// What a platform says of an account's token.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Standing {
+    /// The account's name there.
+    pub name: Option<String>,
+    /// The scopes that the token has, where the platform tells.
+    pub scopes: Option<Vec<String>>,
+    /// Scopes that publishing needs and the token surely lacks.
+    pub missing: Vec<String>,
+    /// When the token ends, where the platform tells.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// What else a person should know.
+    pub notes: Vec<String>,
 }
 
 /// An account as a person adds it.

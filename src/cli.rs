@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::{Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
 
+use crate::account::App;
 use crate::config::{Config, File};
 use crate::exit::{Exit, Failed};
+use crate::platform;
 use crate::store::Database;
 
 pub mod accounts;
@@ -107,6 +109,12 @@ struct Environment {
     state: Option<PathBuf>,
     config: Option<PathBuf>,
     encryption_key: Option<SecretString>,
+    /// `AWS_*`, for media in an object store.
+    aws: Vec<(String, SecretString)>,
+    /// Whether a sandbox stands in for the platforms: its media are on private addresses.
+    sandbox: bool,
+    /// `PUBLISHER_<PLATFORM>_CLIENT_ID` and `…_SECRET`, where one is set.
+    apps: Vec<(&'static str, App)>,
 }
 
 impl Environment {
@@ -129,7 +137,30 @@ impl Environment {
                 .ok()
                 .filter(|key| !key.is_empty())
                 .map(SecretString::from),
+            aws: std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+                .filter(|(name, _)| name.starts_with("AWS_"))
+                .filter_map(|(name, value)| Some((name, value.into_string().ok()?.into())))
+                .collect(),
+            sandbox: std::env::var_os("PUBLISHER_SANDBOX").is_some(),
+            apps: platform::names()
+                .into_iter()
+                .filter_map(Self::app)
+                .collect(),
         }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "part of `read`")]
+    fn app(platform: &'static str) -> Option<(&'static str, App)> {
+        let variable = |what: &str| {
+            let name = format!("PUBLISHER_{}_CLIENT_{what}", platform.to_uppercase());
+            std::env::var(name).ok().filter(|value| !value.is_empty())
+        };
+        let app = App {
+            client_id: variable("ID"),
+            client_secret: variable("SECRET").map(SecretString::from),
+        };
+        (app.client_id.is_some() || app.client_secret.is_some()).then_some((platform, app))
     }
 
     fn directory(&self, own: Option<&PathBuf>, below_home: &str) -> Option<PathBuf> {
@@ -189,7 +220,13 @@ fn log(global: &Global) {
 }
 
 fn config(global: &Global, environment: Environment) -> Result<Config, Failed> {
-    let file = file(global, &environment)?;
+    let mut file = file(global, &environment)?;
+    file.allow_private_media |= environment.sandbox;
+    for (name, app) in &environment.apps {
+        let settings = file.platforms.entry((*name).to_owned()).or_default();
+        settings.client_id = app.client_id.clone().or(settings.client_id.take());
+        settings.client_secret = app.client_secret.clone().or(settings.client_secret.take());
+    }
     let named = global
         .database_url
         .clone()
@@ -212,6 +249,7 @@ fn config(global: &Global, environment: Environment) -> Result<Config, Failed> {
         database_is_default: named.is_none(),
         state_dir,
         encryption_key: environment.encryption_key,
+        media: file.media_policy(environment.aws),
         file,
     })
 }

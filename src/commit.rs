@@ -233,24 +233,26 @@ fn entry(run: Uuid, verdict: Verdict<'_>, now: DateTime<Utc>) -> Value {
 
 /// What an outcome says about its account, or about all of its platform.
 pub fn account(verdict: Verdict<'_>) -> Option<Value> {
-    let Outcome::Retry {
-        block: Some(block),
-        reason,
-        ..
-    } = verdict.outcome
-    else {
-        return None;
+    let (block, why) = match verdict.outcome {
+        Outcome::Retry {
+            block: Some(block),
+            reason,
+            ..
+        } => (*block, &reason.message),
+        Outcome::Published { post, at } => {
+            let pause = post.pause.as_ref()?;
+            (Block::Until(*at + pause.after, pause.scope), &pause.why)
+        }
+        _ => return None,
     };
     let account = &verdict.post.account;
     Some(match block {
-        Block::NeedsLogin => {
-            json!({"id": account.id, "needs_login": true, "reason": reason.message})
-        }
+        Block::NeedsLogin => json!({"id": account.id, "needs_login": true, "reason": why}),
         Block::Until(until, Scope::Account) => {
-            json!({"id": account.id, "blocked_until": instant(*until), "reason": reason.message})
+            json!({"id": account.id, "blocked_until": instant(until), "reason": why})
         }
         Block::Until(until, Scope::Platform) => {
-            json!({"platform": account.platform, "blocked_until": instant(*until), "reason": reason.message})
+            json!({"platform": account.platform, "blocked_until": instant(until), "reason": why})
         }
     })
 }

@@ -9,7 +9,9 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
 
+use crate::account::App;
 use crate::exit::Failed;
+use crate::media::{self, S3};
 use crate::platform;
 use crate::store::Database;
 
@@ -27,6 +29,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// `ENCRYPTION_KEY`, not yet looked at.
     pub encryption_key: Option<SecretString>,
+    /// Which media may be opened: the file's settings and the `AWS_*` variables.
+    pub media: media::Policy,
     /// What `publisher.toml` says, empty without one.
     pub file: File,
 }
@@ -67,10 +71,26 @@ pub struct File {
     pub upload_timeout: Option<Span>,
     /// Whether media URLs may lead to private addresses (no).
     pub allow_private_media: bool,
+    /// Which media may be opened beside.
+    pub media: MediaSettings,
     /// Per platform.
     pub platforms: BTreeMap<String, PlatformSettings>,
     /// Paces beside the built-in ones.
     pub paces: BTreeMap<String, PaceSettings>,
+}
+
+/// `[media]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MediaSettings {
+    /// A local file must be in one of these, symbolic links resolved. Empty: any file that the user may read.
+    pub directories: Vec<PathBuf>,
+    /// Where the object store is that `s3://` addresses name, if it is not Amazon's.
+    pub s3_endpoint: Option<Url>,
+    /// Its region.
+    pub s3_region: Option<String>,
+    /// Whether it may be spoken to without TLS (no).
+    pub s3_allow_http: bool,
 }
 
 /// `[platforms.NAME]`.
@@ -83,6 +103,24 @@ pub struct PlatformSettings {
     pub base_url: Option<Url>,
     /// The API's version, where it has one.
     pub api_version: Option<String>,
+    /// Between the starts of two posts of one account.
+    pub spacing: Option<Span>,
+    /// The application as which the platform knows this program: its id. Needed to refresh tokens.
+    pub client_id: Option<String>,
+    /// Its secret; better in the environment.
+    pub client_secret: Option<SecretString>,
+    /// Corrections of what the platform takes, by the figures' names.
+    pub limits: BTreeMap<String, f64>,
+}
+
+impl PlatformSettings {
+    /// The application as which the platform knows this program.
+    pub fn app(&self) -> App {
+        App {
+            client_id: self.client_id.clone(),
+            client_secret: self.client_secret.clone(),
+        }
+    }
 }
 
 /// `[paces.NAME]`: what a lateness class may do at once within a platform.
@@ -172,6 +210,26 @@ impl std::fmt::Display for Span {
 }
 
 impl File {
+    /// Which media may be opened, with the `AWS_*` variables of the environment. Without a word of an object store
+    /// there is none.
+    pub fn media_policy(&self, variables: Vec<(String, SecretString)>) -> media::Policy {
+        let settings = &self.media;
+        let named = settings.s3_endpoint.is_some() || settings.s3_region.is_some();
+        let s3 = (named || !variables.is_empty()).then(|| {
+            S3::new(
+                settings.s3_endpoint.clone(),
+                settings.s3_region.clone(),
+                settings.s3_allow_http,
+                variables,
+            )
+        });
+        media::Policy {
+            allow_private: self.allow_private_media,
+            directories: settings.directories.clone(),
+            s3,
+        }
+    }
+
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Self, Failed> {
         let text = std::fs::read_to_string(path)
@@ -189,6 +247,30 @@ impl File {
                 platform::names().join(", ")
             )));
         }
+        for (name, settings) in &file.platforms {
+            check_limits(name, settings)
+                .map_err(|why| Failed::configuration(format!("{}: {why}", path.display())))?;
+        }
         Ok(file)
     }
+}
+
+/// Whether every corrected figure is one of the platform's, and a number that makes sense.
+fn check_limits(name: &str, settings: &PlatformSettings) -> Result<(), String> {
+    let figures = platform::by_name(name).map_or(&[][..], platform::Platform::figures);
+    for (figure, value) in &settings.limits {
+        if !figures.iter().any(|known| known.name == figure) {
+            let known: Vec<&str> = figures.iter().map(|figure| figure.name).collect();
+            return Err(format!(
+                "[platforms.{name}.limits] {figure}: there is no such limit; there are {}",
+                known.join(", ")
+            ));
+        }
+        if !value.is_finite() || *value < 0.0 {
+            return Err(format!(
+                "[platforms.{name}.limits] {figure}: {value} is no limit; write a number from 0 up"
+            ));
+        }
+    }
+    Ok(())
 }

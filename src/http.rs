@@ -13,8 +13,10 @@ use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use crate::account::Credentials;
+use crate::account::{Account, App, Credentials};
 use crate::journal::Page;
+use crate::limits::Limits;
+use crate::media::{self, Facts};
 use crate::outcome::{Failure, Published, Reason, Scope};
 use crate::post::ClaimedPost;
 
@@ -33,6 +35,8 @@ pub enum Effect {
     Prepares,
     /// Makes the post visible. A fault after it was sent leaves the post unconfirmed.
     Publishes,
+    /// Adds to a post that is live (a first comment, a thumbnail). Sent once; a fault becomes a warning.
+    Follows,
 }
 
 /// How long requests may take.
@@ -60,18 +64,18 @@ pub struct Http {
     media_client: OnceCell<Client>,
     /// How long requests may take.
     pub timeouts: Timeouts,
-    /// Whether media may be fetched from private addresses too: for tests and the sandbox.
-    pub allow_private_media: bool,
+    /// Which media may be opened.
+    pub media: media::Policy,
 }
 
 impl Http {
-    /// A client with these timeouts, and media from private addresses or not.
-    pub fn new(timeouts: Timeouts, allow_private_media: bool) -> Self {
+    /// A client with these timeouts, which opens these media.
+    pub fn new(timeouts: Timeouts, media: media::Policy) -> Self {
         Self {
             client: OnceCell::new(),
             media_client: OnceCell::new(),
             timeouts,
-            allow_private_media,
+            media,
         }
     }
 
@@ -85,8 +89,7 @@ impl Http {
 
     /// The client that fetches media: a separate one, because their addresses come from whoever wrote the post.
     pub(crate) fn media_client(&self) -> &Client {
-        self.media_client
-            .get_or_init(|| crate::media::client(self.allow_private_media))
+        self.media_client.get_or_init(|| media::client(&self.media))
     }
 }
 
@@ -108,20 +111,43 @@ pub fn client_builder() -> reqwest::ClientBuilder {
         .retry(reqwest::retry::never())
 }
 
-/// One post's dealings with its platform during one step.
-pub struct Session<'a> {
-    /// The post.
-    pub post: &'a ClaimedPost,
-    /// What opens the account.
+/// Where a platform's requests go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Base {
+    /// Scheme, host and perhaps a path prefix, without a trailing slash.
+    pub url: String,
+    /// It stands for every host of the platform: the sandbox, or an address from the configuration.
+    pub is_stand_in: bool,
+}
+
+/// An account's dealings with its platform, be it for a post or not.
+pub struct Api<'a> {
+    /// The account.
+    pub account: &'a Account,
+    /// What opens it.
     pub credentials: &'a Credentials,
+    /// The application as which the platform knows this program.
+    pub app: &'a App,
     /// The client.
     pub http: &'a Http,
-    /// Scheme, host and perhaps a path prefix, without a trailing slash.
-    pub base: &'a str,
+    /// Where requests go.
+    pub base: &'a Base,
     /// The API version from the configuration, where it gives one.
     pub version: Option<&'a str>,
+    /// What the platform takes, as far as it says.
+    pub limits: Limits<'a>,
     /// The time by the wall clock, for waits that end at one (midnight somewhere).
     pub now: DateTime<Utc>,
+}
+
+/// One post's dealings with its platform during one step.
+pub struct Session<'a> {
+    /// The account's side of it.
+    pub api: Api<'a>,
+    /// The post.
+    pub post: &'a ClaimedPost,
+    /// What its media are, in their order, where that was looked at: before the first step it is.
+    pub facts: &'a [Facts],
     /// No publishing request is sent after this instant.
     pub lease_ends: Instant,
     /// What is known of the post should this step not come to its end.
@@ -139,19 +165,26 @@ pub struct Trail {
     pub live: RefCell<Option<Published>>,
 }
 
-impl Session<'_> {
+impl Api<'_> {
     /// A request to a path of the platform's API (starting with `/`), with the account's token as bearer.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.anonymous(method, &format!("{}{path}", self.base))
-            .bearer_auth(self.credentials.access_token.expose_secret())
+        self.anonymous(method, &format!("{}{path}", self.base.url))
+            .bearer_auth(self.token())
     }
 
-    /// A request with the token to a URL that the platform named; none if that is not on its own origin.
-    pub fn request_to(&self, method: Method, url: &str) -> Option<RequestBuilder> {
-        self.is_own_origin(url).then(|| {
-            self.anonymous(method, url)
-                .bearer_auth(self.credentials.access_token.expose_secret())
-        })
+    /// The same to another of the platform's hosts.
+    pub fn request_at(&self, method: Method, host: &str, path: &str) -> RequestBuilder {
+        self.anonymous(method, &self.url_at(host, path))
+            .bearer_auth(self.token())
+    }
+
+    /// A path at another of the platform's hosts, which a stand-in stands in for, too.
+    pub fn url_at(&self, host: &str, path: &str) -> String {
+        if self.base.is_stand_in {
+            format!("{}{path}", self.base.url)
+        } else {
+            format!("https://{host}{path}")
+        }
     }
 
     /// A request to any URL without a token.
@@ -162,80 +195,114 @@ impl Session<'_> {
             .timeout(self.http.timeouts.request)
     }
 
-    /// Whether a URL that the platform named is on its own origin, so that it may be given the token.
-    pub fn is_own_origin(&self, url: &str) -> bool {
-        match (Url::parse(url), Url::parse(self.base)) {
-            (Ok(url), Ok(base)) => url.origin() == base.origin(),
-            _ => false,
-        }
+    /// The account's token.
+    pub fn token(&self) -> &str {
+        self.credentials.access_token.expose_secret()
     }
 
+    /// Whether a URL that the platform named may be given the token: it is on the API's own origin, or on one of these
+    /// hosts.
+    pub fn trusts(&self, url: &str, hosts: &[&str]) -> bool {
+        let (Ok(url), Ok(base)) = (Url::parse(url), Url::parse(&self.base.url)) else {
+            return false;
+        };
+        let is_theirs = || {
+            let host = url.host_str().unwrap_or_default();
+            url.scheme() == "https" && url.port().is_none() && hosts.contains(&host)
+        };
+        url.origin() == base.origin() || !self.base.is_stand_in && is_theirs()
+    }
+
+    /// Id and secret of the application, where both are known: the account's own, else the configuration's.
+    pub fn app(&self) -> Option<(&str, &str)> {
+        let id = self.credentials.client_id.as_deref();
+        let secret = self.credentials.client_secret.as_ref();
+        let id = id.or(self.app.client_id.as_deref())?;
+        let secret = secret.or(self.app.client_secret.as_ref())?;
+        Some((id, secret.expose_secret()))
+    }
+
+    /// Sends a request that publishes nothing, and reads its reply, whatever its status.
+    pub async fn send(&self, request: RequestBuilder, effect: Effect) -> Result<Reply, Failure> {
+        debug_assert_ne!(effect, Effect::Publishes, "only a session publishes");
+        exchange(request, effect).await
+    }
+}
+
+impl Session<'_> {
     /// Notes that the platform has accepted the post under this id, before anything else is asked of it.
     pub fn accepted(&self, id: &str) {
         let published = Published {
             id: id.to_owned(),
-            permalink: None,
-            warnings: Vec::new(),
+            ..Published::default()
         };
         self.page.live(&published);
         *self.trail.live.borrow_mut() = Some(published);
     }
 
-    /// Sends a request and reads its reply, whatever its status.
+    /// Sends the request that makes the post visible, and reads its reply, whatever its status.
     ///
     /// Transport faults become decisions here: what surely was not sent may be tried again; what may have arrived is
-    /// unconfirmed if it publishes.
-    pub async fn send(&self, request: RequestBuilder, effect: Effect) -> Result<Reply, Failure> {
-        if effect == Effect::Publishes {
-            self.page.sending()?;
-            if Instant::now() >= self.lease_ends {
-                let reason = Reason::new(
-                    "lease_ended",
-                    "the claim on this post ended before it was sent",
-                );
-                return Err(Failure::Retry {
-                    after: None,
-                    reason,
-                });
-            }
-            self.trail.sent.set(true);
+    /// unconfirmed.
+    pub async fn publish(&self, request: RequestBuilder) -> Result<Reply, Failure> {
+        self.page.sending()?;
+        if Instant::now() >= self.lease_ends {
+            let reason = Reason::new(
+                "lease_ended",
+                "the claim on this post ended before it was sent",
+            );
+            return Err(Failure::Retry {
+                after: None,
+                reason,
+            });
         }
-        let mut response = match request.send().await {
-            Ok(response) => response,
-            Err(error) => {
-                let failure = transport(error, effect);
-                if !matches!(failure, Failure::Unconfirmed { .. }) {
-                    self.trail.sent.set(false);
-                }
-                return Err(failure);
-            }
-        };
-        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-        let mut body = Vec::new();
-        loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() <= REPLY_LIMIT => {
-                    body.extend_from_slice(&chunk);
-                }
-                Ok(None) => break,
-                // A refusal is a refusal even when the rest of it can't be read.
-                Ok(Some(_)) | Err(_) if status.is_client_error() => break,
-                Ok(Some(_)) => {
-                    let reason = Reason::new(
-                        "bad_reply",
-                        format!("the reply is larger than {REPLY_LIMIT} bytes"),
-                    );
-                    return Err(in_doubt(effect, reason));
-                }
-                Err(error) => return Err(transport(error, effect)),
-            }
+        self.trail.sent.set(true);
+        let result = exchange(request, Effect::Publishes).await;
+        if let Err(failure) = &result
+            && !matches!(failure, Failure::Unconfirmed { .. })
+        {
+            self.trail.sent.set(false);
         }
-        Ok(Reply {
-            status,
-            headers,
-            body,
-        })
+        result
     }
+
+    /// The same for any effect.
+    pub async fn send(&self, request: RequestBuilder, effect: Effect) -> Result<Reply, Failure> {
+        match effect {
+            Effect::Publishes => self.publish(request).await,
+            _ => self.api.send(request, effect).await,
+        }
+    }
+}
+
+async fn exchange(request: RequestBuilder, effect: Effect) -> Result<Reply, Failure> {
+    let sent = request.send().await;
+    let mut response = sent.map_err(|error| transport(error, effect))?;
+    let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+    let mut body = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() <= REPLY_LIMIT => {
+                body.extend_from_slice(&chunk);
+            }
+            Ok(None) => break,
+            // A refusal is a refusal even when the rest of it can't be read.
+            Ok(Some(_)) | Err(_) if status.is_client_error() => break,
+            Ok(Some(_)) => {
+                let reason = Reason::new(
+                    "bad_reply",
+                    format!("the reply is larger than {REPLY_LIMIT} bytes"),
+                );
+                return Err(in_doubt(effect, reason));
+            }
+            Err(error) => return Err(transport(error, effect)),
+        }
+    }
+    Ok(Reply {
+        status,
+        headers,
+        body,
+    })
 }
 
 /// A platform's answer, read whole (and bounded).
@@ -318,7 +385,7 @@ pub fn by_status(reply: &Reply, effect: Effect) -> Failure {
             .code(status.as_u16().to_string())
     };
     match status.as_u16() {
-        401 => Failure::NeedsLogin {
+        401 => Failure::Unauthorized {
             reason: reason("needs_login"),
         },
         408 | 409 | 425 => Failure::Retry {
@@ -355,7 +422,7 @@ pub fn unreadable(reply: &Reply, effect: Effect) -> Failure {
 pub fn in_doubt(effect: Effect, reason: Reason) -> Failure {
     match effect {
         Effect::Publishes => Failure::Unconfirmed { reason },
-        Effect::Reads | Effect::Prepares => Failure::Retry {
+        Effect::Reads | Effect::Prepares | Effect::Follows => Failure::Retry {
             after: None,
             reason,
         },
@@ -417,6 +484,7 @@ pub(crate) mod testing {
             Failure::RateLimited { after, scope, .. } => {
                 format!("rate_limited for {after:?}, {scope:?}")
             }
+            Failure::Unauthorized { .. } => "unauthorized".to_owned(),
             Failure::NeedsLogin { .. } => "needs_login".to_owned(),
             Failure::Rejected { .. } => "rejected".to_owned(),
             Failure::Unconfirmed { .. } => "unconfirmed".to_owned(),

@@ -95,6 +95,7 @@ pub mod stop;
 pub mod summary;
 
 pub mod account;
+pub mod limits;
 pub mod outcome;
 pub mod post;
 pub mod schedule;
@@ -104,6 +105,7 @@ pub mod suggest;
 pub mod http;
 pub mod media;
 pub mod platform;
+pub mod review;
 
 pub mod store;
 

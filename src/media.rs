@@ -1,316 +1,277 @@
-//! Media: local files and URLs, checked and streamed, never whole in memory.
+//! Media: local files, web addresses and objects of an object store, inspected by their own bytes and streamed, never
+//! whole in memory.
 //!
-//! A URL comes from whoever wrote the post, who need not be the operator: it is fetched without following it into
-//! the operator's own network. Addresses are checked as they are resolved, so that a name which points inwards is
-//! refused as an address that does.
+//! | | |
+//! |---|---|
+//! | [`examine`], [`look`] | what is wrong with media, and what they are: without the network, and with it |
+//! | [`open`], [`open_part`] | their bytes: exactly as many as announced, or the stream ends in an error |
+//! | [`public_url`] | where a platform can fetch them itself |
+//!
+//! A download that breaks off goes on where it stopped, if the server still has the same file. Paths and URLs come from
+//! whoever wrote the post, who need not be the operator: a [`Policy`] says what they may reach.
 
-use std::error::Error;
-use std::fs::{self, File};
-use std::io::ErrorKind;
-use std::iter::successors;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use futures::FutureExt;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
-use reqwest::{Body, Client, Response};
+use reqwest::Body;
 use thiserror::Error;
-use tokio::io::AsyncReadExt;
-use tokio_util::io::ReaderStream;
-use url::{Host, Url};
+use url::Url;
 
-use crate::http::{Effect, Http, client_builder, transport, web_address};
+use crate::http::{Http, web_address};
 use crate::outcome::{Failure, Reason};
 use crate::post::{Content, Media};
 
-/// So many redirects are followed on the way to a file.
-const MAX_REDIRECTS: usize = 5;
-/// How much of a file is in memory at once.
-const CHUNK_BYTES: usize = 64 * 1024;
+mod address;
+mod download;
+mod facts;
+mod file;
+mod s3;
+
+use download::Origin;
+pub use facts::{Facts, Family};
+pub use s3::S3;
+
+/// How long an address from [`public_url`] can be fetched.
+const PUBLIC_FOR: Duration = Duration::from_hours(1);
 /// What a file is sent as if nothing tells its type.
 const ANY_TYPE: &str = "application/octet-stream";
 
-/// What is wrong with the content's media as far as this machine can tell: missing files, directories, bad URLs.
-pub fn problems(content: &Content) -> Vec<String> {
-    let media = match content.media() {
-        Ok(media) => media,
-        Err(problem) => return vec![problem],
-    };
-    let numbered = |(index, media): (usize, &Media)| {
-        problem(media).map(|problem| format!("media {}: {problem}", index + 1))
-    };
-    media.iter().enumerate().filter_map(numbered).collect()
+/// What may be opened, and how.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    /// Whether URLs may lead to private addresses too: for tests and the sandbox.
+    pub allow_private: bool,
+    /// A local file must be in one of these, symbolic links resolved. Empty: any file that the user may read.
+    pub directories: Vec<PathBuf>,
+    /// What opens `s3://` addresses. None: they are refused.
+    pub s3: Option<S3>,
 }
 
-fn problem(media: &Media) -> Option<String> {
-    if let Some(path) = &media.path {
-        return file_problem(Path::new(path));
-    }
-    let url = media.url.as_deref()?;
-    web_address(url)
-        .and_then(|url| refuse_private_literal(&url))
-        .err()
-}
-
-fn file_problem(path: &Path) -> Option<String> {
-    let shown = path.display();
-    let metadata = match fs::metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) => return Some(unreadable_file(path, &error)),
-    };
-    if metadata.is_dir() {
-        return Some(format!("{shown} is a directory; name a file"));
-    }
-    if !metadata.is_file() {
-        return Some(format!("{shown} is not a regular file"));
-    }
-    if metadata.len() == 0 {
-        return Some(format!("the file {shown} is empty"));
-    }
-    File::open(path)
-        .err()
-        .map(|error| unreadable_file(path, &error))
-}
-
-fn unreadable_file(path: &Path, error: &std::io::Error) -> String {
-    match error.kind() {
-        ErrorKind::NotFound => format!("the file {} does not exist", path.display()),
-        _ => format!("the file {} can't be read: {error}", path.display()),
-    }
-}
-
-/// A host that is written as an address never reaches the resolver, so it is checked here.
-fn refuse_private_literal(url: &Url) -> Result<(), String> {
-    let address = match url.host() {
-        Some(Host::Ipv4(address)) => IpAddr::V4(address),
-        Some(Host::Ipv6(address)) => IpAddr::V6(address),
-        Some(Host::Domain(_)) | None => return Ok(()),
-    };
-    if is_public(address) {
-        return Ok(());
-    }
-    Err(format!(
-        "{address} is a private address; media must be on a public one"
-    ))
-}
-
-/// Whether an address is one of the public internet's.
-fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => is_public_v4(address),
-        IpAddr::V6(address) => is_public_v6(address),
-    }
-}
-
-/// Everything but what IANA's special-purpose registry (2025-10) sets aside.
-fn is_public_v4(address: Ipv4Addr) -> bool {
-    let [a, b, c, _] = address.octets();
-    let special = address.is_private()
-        || address.is_loopback()
-        || address.is_link_local()
-        || address.is_documentation()
-        || address.is_multicast()
-        || a == 0
-        || a >= 240
-        || (a == 100 && (64..128).contains(&b))
-        || (a == 192 && b == 0 && c == 0)
-        || (a == 198 && (18..20).contains(&b));
-    !special
-}
-
-/// Global unicast (`2000::/3`) alone, without the tunnels that carry an IPv4 address of anybody's choice; of the rest
-/// only what stands for a public IPv4 address.
-fn is_public_v6(address: Ipv6Addr) -> bool {
-    let segments = address.segments();
-    match segments {
-        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
-            let [a, b] = high.to_be_bytes();
-            let [c, d] = low.to_be_bytes();
-            is_public_v4(Ipv4Addr::new(a, b, c, d))
-        }
-        [0x2001, 0 | 0x0db8, ..] | [0x2002, ..] => false,
-        [first, ..] => first & 0xe000 == 0x2000,
-    }
-}
-
-/// The client that fetches media.
-///
-/// It uses no proxy: a proxy would resolve the names itself, unchecked.
-pub(crate) fn client(allow_private: bool) -> Client {
-    let builder = client_builder().no_proxy();
-    let builder = if allow_private {
-        builder
-    } else {
-        builder.dns_resolver(PublicOnly)
-    };
-    builder
-        .build()
-        .expect("a client with bundled roots and fixed settings can be built")
-}
-
-/// The system's resolver without the answers that point inwards.
-#[derive(Debug)]
-struct PublicOnly;
-
-impl Resolve for PublicOnly {
-    fn resolve(&self, name: Name) -> Resolving {
-        async move {
-            let addresses = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let public: Vec<SocketAddr> = addresses.filter(|at| is_public(at.ip())).collect();
-            if public.is_empty() {
-                return Err(PrivateHost.into());
-            }
-            Ok(Box::new(public.into_iter()) as Addrs)
-        }
-        .boxed()
-    }
-}
-
-#[derive(Debug, Error)]
-#[error("the name stands for private addresses only")]
-struct PrivateHost;
-
-/// A file or a download, ready to be sent on.
+/// A medium's bytes, or some of them, ready to be sent on.
 #[derive(Debug)]
 pub struct Source {
-    /// Its size in bytes; the body has exactly so many or breaks off.
+    /// The size of the whole file in bytes. Parts of it with different totals are not of the same file.
+    pub total: u64,
+    /// Where in it the body starts.
+    pub offset: u64,
+    /// How many bytes the body has: exactly so many, or it ends in an error.
     pub length: u64,
-    /// Its MIME type.
+    /// The file's MIME type, `application/octet-stream` if nothing tells it.
     pub mime: String,
-    /// Its content, read as it is sent.
+    /// The bytes, read as they are sent.
     pub body: Body,
 }
 
-/// Opens a post's picture or video of at most `limit` bytes.
+/// Why a body ended early. It is shown as the cause of the upload's error.
+#[derive(Debug, Error)]
+#[error("{0}")]
+struct Broken(String);
+
+/// Where a medium is.
+enum Place<'a> {
+    File(&'a Path),
+    Remote(Origin),
+}
+
+impl<'a> Place<'a> {
+    fn of(media: &'a Media, http: &Http) -> Result<Self, Failure> {
+        match (&media.path, &media.url) {
+            (Some(path), _) => Ok(Self::File(Path::new(path))),
+            (None, Some(url)) => Origin::of(url, http).map(Self::Remote),
+            (None, None) => Err(Failure::rejected(
+                "the media names neither a url nor a path",
+            )),
+        }
+    }
+}
+
+/// Everything that is wrong with the content's media as far as this machine alone can tell, and what each of them is.
+///
+/// Files are read (their headers only); of URLs there is only what is declared. The facts are in the order of the
+/// media, one for each; there are none if the list can't be read.
+pub fn examine(content: &Content, policy: &Policy) -> (Vec<Facts>, Vec<String>) {
+    let media = match content.media() {
+        Ok(media) => media,
+        Err(problem) => return (Vec::new(), vec![problem]),
+    };
+    let mut problems = Vec::new();
+    let mut examined = |(index, media): (usize, &Media)| {
+        examine_one(media, policy).unwrap_or_else(|problem| {
+            problems.push(format!("media {}: {problem}", index + 1));
+            Facts::declared(declared_type(media))
+        })
+    };
+    let facts = media.iter().enumerate().map(&mut examined).collect();
+    (facts, problems)
+}
+
+fn examine_one(media: &Media, policy: &Policy) -> Result<Facts, String> {
+    if let Some(path) = &media.path {
+        return file::inspect(Path::new(path), policy, declared_type(media));
+    }
+    let address = media.url.as_deref().unwrap_or_default();
+    if s3::is_s3(address) {
+        s3::check(address, policy.s3.as_ref())?;
+    } else {
+        let url = web_address(address)?;
+        if !policy.allow_private {
+            address::refuse_private_literal(&url)?;
+        }
+    }
+    Ok(Facts::declared(declared_type(media)))
+}
+
+/// Opens the file or asks the URL for its beginning: is it there, what is it?
+///
+/// Of a URL at most 256 KiB are read, so that the facts of a video whose index is at its end stay unknown. A failure's
+/// message names the medium by its number (from 1) and its address, without what may be secret in it.
+pub async fn look(number: usize, media: &Media, http: &Http) -> Result<Facts, Failure> {
+    let declared = declared_type(media);
+    let looked = match Place::of(media, http) {
+        Ok(Place::File(path)) => file::look(path, &http.media, declared).await,
+        Ok(Place::Remote(origin)) => download::look(&origin, http, declared).await,
+        Err(failure) => Err(failure),
+    };
+    looked.map_err(|failure| about(failure, &format!("media {number} ({})", shown(media))))
+}
+
+/// The whole of a picture, video or document of at most `limit` bytes.
 ///
 /// A URL is asked for here, and its body read only as the [`Source`] is sent.
 pub async fn open(media: &Media, http: &Http, limit: u64) -> Result<Source, Failure> {
-    let source = match (&media.path, &media.url) {
-        (Some(path), _) => read(Path::new(path)).await?,
-        (None, Some(url)) => fetch(url, http).await?,
-        (None, None) => {
-            return Err(Failure::rejected(
-                "the media names neither a url nor a path",
-            ));
-        }
-    };
-    if source.length == 0 {
-        return Err(Failure::rejected("the media file is empty"));
-    }
-    if source.length > limit {
-        return Err(Failure::rejected(format!(
-            "the media file has {} bytes; the platform takes {limit}",
-            source.length
-        )));
-    }
-    let mime = media.mime.clone().unwrap_or(source.mime);
-    Ok(Source { mime, ..source })
+    opened(media, http, None, limit).await
 }
 
-async fn read(path: &Path) -> Result<Source, Failure> {
-    let rejected = |error: std::io::Error| Failure::rejected(unreadable_file(path, &error));
-    let metadata = tokio::fs::metadata(path).await.map_err(rejected)?;
-    if !metadata.is_file() {
-        return Err(Failure::rejected(format!(
-            "{} is not a regular file",
+/// Exactly these bytes of a file that has at most `limit` in all.
+pub async fn open_part(
+    media: &Media,
+    http: &Http,
+    range: Range<u64>,
+    limit: u64,
+) -> Result<Source, Failure> {
+    opened(media, http, Some(range), limit).await
+}
+
+async fn opened(
+    media: &Media,
+    http: &Http,
+    part: Option<Range<u64>>,
+    limit: u64,
+) -> Result<Source, Failure> {
+    let wanted = Wanted { part, limit };
+    match Place::of(media, http)? {
+        Place::File(path) => file::open(path, media, &http.media, wanted).await,
+        Place::Remote(origin) => download::open(origin, media, http, wanted).await,
+    }
+}
+
+/// What of a file is wanted, should it be no larger than the limit.
+struct Wanted {
+    /// None: all of it.
+    part: Option<Range<u64>>,
+    limit: u64,
+}
+
+impl Wanted {
+    /// The bytes to be sent of a file of that size.
+    fn of(&self, total: u64) -> Result<Range<u64>, Failure> {
+        if total == 0 {
+            return Err(Failure::rejected("the media file is empty"));
+        }
+        if total > self.limit {
+            return Err(Failure::rejected(format!(
+                "the media file has {total} bytes; the platform takes {}",
+                self.limit
+            )));
+        }
+        let range = self.part.clone().unwrap_or(0..total);
+        if range.start >= range.end || range.end > total {
+            return Err(Failure::rejected(format!(
+                "the media file has {total} bytes, and the bytes from {} to {} are wanted: was it exchanged?",
+                range.start, range.end
+            )));
+        }
+        Ok(range)
+    }
+}
+
+/// An address that a platform can fetch itself: the URL, or one that opens the object for an hour.
+///
+/// A local file has none; it is rejected.
+pub async fn public_url(media: &Media, http: &Http) -> Result<String, Failure> {
+    match Place::of(media, http)? {
+        Place::File(path) => Err(Failure::rejected(format!(
+            "the platform fetches media itself and can't reach the local file {}; give a public url",
             path.display()
-        )));
+        ))),
+        Place::Remote(origin) => origin.address(PUBLIC_FOR).await.map(String::from),
     }
-    let file = tokio::fs::File::open(path).await.map_err(rejected)?;
-    let length = metadata.len();
-    // A file that grows meanwhile must not send more than was announced.
-    let stream = ReaderStream::with_capacity(file.take(length), CHUNK_BYTES);
-    Ok(Source {
-        length,
-        mime: type_of(&path.to_string_lossy()).to_owned(),
-        body: Body::wrap_stream(stream),
-    })
 }
 
-async fn fetch(address: &str, http: &Http) -> Result<Source, Failure> {
-    let mut url = web_address(address).map_err(Failure::rejected)?;
-    for _ in 0..=MAX_REDIRECTS {
-        if !http.allow_private_media {
-            refuse_private_literal(&url).map_err(Failure::rejected)?;
-        }
-        let request = http.media_client().get(url.clone());
-        let sent = request.timeout(http.timeouts.upload).send().await;
-        let response = sent.map_err(unreachable_source)?;
-        match redirection(&url, &response)? {
-            Some(next) => url = next,
-            None => return download(&url, response),
-        }
+/// A medium's place without what may be a secret: the user and the query of a URL.
+pub(crate) fn shown(media: &Media) -> String {
+    match media.url.as_deref().map(Url::parse) {
+        Some(Ok(url)) => shown_url(&url),
+        _ => media.location().to_owned(),
     }
-    Err(Failure::rejected(format!(
-        "the media address redirects more than {MAX_REDIRECTS} times"
-    )))
 }
 
-fn unreachable_source(error: reqwest::Error) -> Failure {
-    let mut chain = successors(Some(&error as &(dyn Error + 'static)), |&error| {
-        error.source()
-    });
-    if chain.any(<dyn Error>::is::<PrivateHost>) {
-        return Failure::rejected(
-            "the media address leads to a private network; media must be on a public address",
-        );
+fn shown_url(url: &Url) -> String {
+    let mut url = url.clone();
+    // A URL that can't have a user has none to hide.
+    url.set_username("").ok();
+    url.set_password(None).ok();
+    url.set_fragment(None);
+    if url.query().is_some() {
+        url.set_query(None);
+        return format!("{url}?…");
     }
-    transport(error, Effect::Reads)
+    url.into()
 }
 
-fn redirection(from: &Url, response: &Response) -> Result<Option<Url>, Failure> {
-    if !response.status().is_redirection() {
-        return Ok(None);
+/// The same failure, saying what it is about.
+fn about(failure: Failure, what: &str) -> Failure {
+    let told = |reason: Reason| Reason {
+        message: Reason::new(reason.class, format!("{what}: {}", reason.message)).message,
+        ..reason
+    };
+    match failure {
+        Failure::Retry { after, reason } => Failure::Retry {
+            after,
+            reason: told(reason),
+        },
+        Failure::RateLimited {
+            after,
+            scope,
+            reason,
+        } => Failure::RateLimited {
+            after,
+            scope,
+            reason: told(reason),
+        },
+        Failure::Unauthorized { reason } => Failure::Unauthorized {
+            reason: told(reason),
+        },
+        Failure::NeedsLogin { reason } => Failure::NeedsLogin {
+            reason: told(reason),
+        },
+        Failure::Rejected { reason } => Failure::Rejected {
+            reason: told(reason),
+        },
+        Failure::Unconfirmed { reason } => Failure::Unconfirmed {
+            reason: told(reason),
+        },
     }
-    let target = response.headers().get(LOCATION);
-    target
-        .and_then(|target| target.to_str().ok())
-        .and_then(|target| from.join(target).ok())
-        .ok_or_else(|| Failure::rejected("the media address redirects to nowhere"))
-        .and_then(|url| web_address(url.as_str()).map_err(Failure::rejected))
-        .map(Some)
 }
 
-fn download(url: &Url, response: Response) -> Result<Source, Failure> {
-    let status = response.status();
-    if matches!(status.as_u16(), 408 | 425 | 429 | 500..=599) {
-        let seconds = response.headers().get(RETRY_AFTER);
-        return Err(Failure::Retry {
-            after: seconds
-                .and_then(|seconds| seconds.to_str().ok()?.parse().ok())
-                .map(Duration::from_secs),
-            reason: Reason::new(
-                "media_unavailable",
-                format!("the media server answered HTTP {status}"),
-            ),
-        });
-    }
-    if status != reqwest::StatusCode::OK {
-        return Err(Failure::rejected(format!(
-            "the media server answered HTTP {status}; check the address"
-        )));
-    }
-    let length = response.content_length().ok_or_else(|| {
-        Failure::rejected("the media server doesn't say how large the file is (Content-Length)")
-    })?;
-    let mime = response
-        .headers()
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .map_or_else(|| type_of(url.path()), str::trim)
-        .to_owned();
-    Ok(Source {
-        length,
-        mime,
-        body: Body::wrap_stream(response.bytes_stream()),
-    })
+/// The client that fetches media from the web.
+pub(crate) fn client(policy: &Policy) -> reqwest::Client {
+    address::client(policy.allow_private)
 }
 
 /// The MIME type as far as the media say it: their own, or what the name ends in.
-pub(crate) fn declared_type(media: &Media) -> Option<&str> {
+pub fn declared_type(media: &Media) -> Option<&str> {
     let by_name = || {
         let name = media.location();
         let name = name.split(['?', '#']).next().unwrap_or(name);
@@ -325,8 +286,12 @@ fn type_of(name: &str) -> &'static str {
         "jpg" | "jpeg" => "image/jpeg",
         "png" => "image/png",
         "gif" => "image/gif",
+        "bmp" => "image/bmp",
+        "tif" | "tiff" => "image/tiff",
         "webp" => "image/webp",
         "heic" => "image/heic",
+        "heif" => "image/heif",
+        "avif" => "image/avif",
         "mp4" | "m4v" => "video/mp4",
         "mov" => "video/quicktime",
         "webm" => "video/webm",
@@ -334,6 +299,10 @@ fn type_of(name: &str) -> &'static str {
         "avi" => "video/x-msvideo",
         "mpg" | "mpeg" => "video/mpeg",
         "pdf" => "application/pdf",
+        "doc" => "application/msword",
+        "docx" => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        "ppt" => "application/vnd.ms-powerpoint",
+        "pptx" => "application/vnd.openxmlformats-officedocument.presentationml.presentation",
         _ => ANY_TYPE,
     }
 }

@@ -77,6 +77,12 @@ pub enum Failure {
         /// Why.
         reason: Reason,
     },
+    /// Nothing was published: the platform does not accept the token. It is refreshed once, where that is possible;
+    /// else a person must connect the account again. Uses up no attempt.
+    Unauthorized {
+        /// Why.
+        reason: Reason,
+    },
     /// Nothing was published; a person must connect the account again. Uses up no attempt.
     NeedsLogin {
         /// Why.
@@ -100,6 +106,7 @@ impl Failure {
         match self {
             Self::Retry { reason, .. }
             | Self::RateLimited { reason, .. }
+            | Self::Unauthorized { reason }
             | Self::NeedsLogin { reason }
             | Self::Rejected { reason }
             | Self::Unconfirmed { reason } => reason,
@@ -115,7 +122,7 @@ impl Failure {
 }
 
 /// A post that is live.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Published {
     /// The platform's id.
     pub id: String,
@@ -123,6 +130,40 @@ pub struct Published {
     pub permalink: Option<String>,
     /// What went wrong beside it (a permalink, a first comment).
     pub warnings: Vec<String>,
+    /// The platform has had enough for a while.
+    pub pause: Option<Pause>,
+}
+
+impl Published {
+    /// A post of that id, seen there.
+    pub fn at(id: impl Into<String>, permalink: Option<String>) -> Self {
+        Self {
+            id: id.into(),
+            permalink,
+            ..Self::default()
+        }
+    }
+
+    /// The same with what went wrong beside it, if anything did.
+    #[must_use]
+    pub fn but<T>(mut self, what: &str, result: Result<T, Failure>) -> Self {
+        if let Err(failure) = result {
+            self.warnings
+                .push(format!("{what}: {}", failure.reason().message));
+        }
+        self
+    }
+}
+
+/// How long the others of an account, or of a platform, had better wait after a post that went well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// How long.
+    pub after: Duration,
+    /// Whom it concerns.
+    pub scope: Scope,
+    /// Why, for `accounts.blocked_reason`.
+    pub why: String,
 }
 
 /// What a failure means for the other posts of the account.
@@ -195,7 +236,7 @@ impl Outcome {
         match failure {
             Failure::Rejected { reason } => Self::Failed { reason },
             Failure::Unconfirmed { reason } => Self::Unconfirmed { reason },
-            Failure::NeedsLogin { reason } => Self::Retry {
+            Failure::NeedsLogin { reason } | Failure::Unauthorized { reason } => Self::Retry {
                 due_at: now,
                 counts: false,
                 block: Some(Block::NeedsLogin),

@@ -30,7 +30,7 @@ pub enum Kind {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Media {
-    /// Where it can be fetched (http or https).
+    /// Where it can be fetched: http, https, or an object as `s3://bucket/key`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// A file on this machine.

@@ -35,9 +35,7 @@ impl Progress {
                 .filter(|post| post.account.platform == name)
                 .count()
         };
-        let bars = platform::ALL
-            .iter()
-            .map(|platform| (platform.name(), count(platform.name())));
+        let bars = platform::all().map(|platform| (platform.name(), count(platform.name())));
         let bars = bars.filter(|(_, due)| *due > 0).map(|(name, due)| {
             let bar = ProgressBar::new(due as u64)
                 .with_style(style.clone())

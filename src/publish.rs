@@ -14,28 +14,32 @@ use futures::future::join_all;
 use futures::stream::poll_fn;
 use futures::{FutureExt, StreamExt};
 use url::Url;
+use uuid::Uuid;
 
 use crate::claim::Claimed;
 use crate::config::PlatformSettings;
 use crate::http::{Http, Session, one_line};
 use crate::journal::{Journal, Page};
-use crate::outcome::{Failure, Outcome, Published, Reason, Scope, Settled, Verdict};
+use crate::limits::Limits;
+use crate::outcome::{Failure, Outcome, Reason, Scope, Settled, Verdict};
 use crate::platform::{self, Platform, Step};
-use crate::post::ClaimedPost;
 use crate::progress::Progress;
 use crate::schedule::{Clock, Lateness, retry_delay};
 use crate::secret::Key;
 use crate::stop::Stop;
+use crate::store::Database;
 
 mod breaker;
 mod job;
 mod pace;
 mod queue;
+mod tokens;
 
 use breaker::Breaker;
-use job::{Job, Unstarted};
+use job::{Job, Keyrings, Unstarted};
 pub use pace::Pace;
 use queue::{Entry, Next, Queue};
+use tokens::Vault;
 
 /// A refusal that lasts no longer than this is waited out inside the run.
 const SHORT_WAIT: Duration = Duration::from_secs(10);
@@ -59,6 +63,22 @@ pub struct Settings {
     pub platforms: BTreeMap<String, PlatformSettings>,
     /// What opens the accounts' credentials.
     pub key: Option<Key>,
+    /// Where refreshed tokens are saved.
+    pub database: Database,
+    /// The run, as which a token is held while it is refreshed.
+    pub run: Uuid,
+}
+
+impl Settings {
+    /// What the configuration says of a platform.
+    fn of(&self, platform: &dyn Platform) -> Option<&PlatformSettings> {
+        self.platforms.get(platform.name())
+    }
+
+    /// What a platform takes.
+    pub fn limits(&self, platform: &dyn Platform) -> Limits<'_> {
+        Limits::corrected(platform.figures(), self.of(platform))
+    }
 }
 
 /// What came of the claimed posts.
@@ -72,6 +92,8 @@ pub struct Results {
     pub locked: BTreeMap<String, String>,
     /// A step panicked: a bug.
     pub panicked: bool,
+    /// Statements that saving refreshed tokens took.
+    pub statements: u32,
 }
 
 /// How a platform's lane went.
@@ -95,6 +117,7 @@ struct Context<'a> {
     stop: &'a Stop,
     progress: &'a Progress,
     journal: &'a Journal,
+    vault: Vault,
     panicked: Cell<bool>,
 }
 
@@ -120,12 +143,15 @@ pub async fn all(
         stop,
         progress,
         journal,
+        vault: Vault::default(),
         panicked: Cell::new(false),
     };
     let mut results = Results::default();
     let mut jobs: Vec<Job> = Vec::with_capacity(posts.len());
+    let mut keyrings = Keyrings::default();
     for post in posts {
-        match Job::new(post, settings).map_err(|unstarted| *unstarted) {
+        let job = Job::new(post, settings, &http.media, &mut keyrings);
+        match job.map_err(|unstarted| *unstarted) {
             Ok(job) => jobs.push(job),
             Err(Unstarted { settled, locked }) => {
                 if let Some(why) = locked {
@@ -141,24 +167,16 @@ pub async fn all(
         let released = jobs.iter().map(Job::released);
         journal.begin(unstarted.chain(released), clock.now());
     }
-    let lanes = platform::ALL
-        .iter()
-        .filter_map(|platform| lane(*platform, &jobs, &context));
+    let lanes = platform::all().filter_map(|platform| lane(platform, &jobs, &context));
     let lanes = join_all(lanes);
     tokio::select! {
         lanes = lanes => results.lanes = lanes.into_iter().collect(),
         () = stop.watch(claimed + settings.time_budget) => {}
     }
     results.panicked = context.panicked.get();
+    results.statements = context.vault.close().await;
     results.settled.extend(jobs.into_iter().map(Job::settle));
     results
-}
-
-/// Everything that keeps a post from being published, as far as can be known without asking its platform.
-pub fn problems(platform: &dyn Platform, post: &ClaimedPost) -> Vec<String> {
-    let mut problems = platform.validate(&post.content);
-    problems.extend(crate::media::problems(&post.content));
-    problems
 }
 
 /// The platform's lane, if it has anything to do.
@@ -187,7 +205,15 @@ fn lane<'a>(
         .settings
         .pace
         .cap(platform.cap(), context.settings.caps.get(name).copied());
-    let queue = RefCell::new(Queue::new(entries, context.settings.pace.classes()));
+    let spacing = context
+        .settings
+        .pace
+        .spacing(platform.spacing(), context.settings.of(platform));
+    let queue = RefCell::new(Queue::new(
+        entries,
+        context.settings.pace.classes(),
+        spacing,
+    ));
     Some(async move {
         let began = Instant::now();
         let mut draining = Box::pin(context.stop.draining());
@@ -224,30 +250,7 @@ async fn step(job: &Job, context: &Context<'_>) -> Result<Step, Failure> {
         job.started.set(Some(Instant::now()));
         context.progress.started(job.platform.name());
     }
-    let checkpoint = job.checkpoint.borrow().clone();
-    let session = Session {
-        post: &job.post,
-        credentials: &job.credentials,
-        http: context.http,
-        base: &job.base,
-        version: context
-            .settings
-            .platforms
-            .get(job.platform.name())
-            .and_then(|s| s.api_version.as_deref()),
-        lease_ends: context.claimed + context.settings.lease,
-        trail: &job.trail,
-        now: context.clock.now(),
-        page: Page {
-            journal: context.journal,
-            clock: context.clock,
-            post: &job.post,
-            checkpoint: checkpoint.as_ref(),
-        },
-    };
-    let result = AssertUnwindSafe(job.platform.step(&session, checkpoint.as_ref()))
-        .catch_unwind()
-        .await;
+    let result = AssertUnwindSafe(taken(job, context)).catch_unwind().await;
     let result = result.unwrap_or_else(|panic| {
         context.panicked.set(true);
         let message = format!("a bug in publisher: {}", panic_message(panic.as_ref()));
@@ -260,12 +263,46 @@ async fn step(job: &Job, context: &Context<'_>) -> Result<Step, Failure> {
     });
     // What is live stays live, whatever went wrong after it.
     match (result, job.trail.live.borrow_mut().take()) {
-        (Err(failure), Some(live)) => {
-            let warnings = vec![failure.reason().message.clone()];
-            Ok(Step::Done(Published { warnings, ..live }))
-        }
+        (Err(failure), Some(live)) => Ok(Step::Done(
+            live.but("after it was published", Err::<(), _>(failure)),
+        )),
         (result, _) => result,
     }
+}
+
+/// The step with what belongs before it: a look at media that are elsewhere, and a token that is accepted.
+async fn taken(job: &Job, context: &Context<'_>) -> Result<Step, Failure> {
+    if job.checkpoint.borrow().is_none() {
+        job.look(context).await?;
+    }
+    tokens::ahead(job, context).await?;
+    match one_step(job, context).await {
+        Err(Failure::Unauthorized { reason }) => {
+            tokens::after_refusal(job, context, reason).await?;
+            one_step(job, context).await
+        }
+        result => result,
+    }
+}
+
+async fn one_step(job: &Job, context: &Context<'_>) -> Result<Step, Failure> {
+    let checkpoint = job.checkpoint.borrow().clone();
+    let credentials = job.keyring.credentials();
+    let facts = job.facts.borrow().clone();
+    let session = Session {
+        api: job.api(&credentials, context),
+        post: &job.post,
+        facts: &facts,
+        lease_ends: context.claimed + context.settings.lease,
+        trail: &job.trail,
+        page: Page {
+            journal: context.journal,
+            clock: context.clock,
+            post: &job.post,
+            checkpoint: checkpoint.as_ref(),
+        },
+    };
+    job.platform.step(&session, checkpoint.as_ref()).await
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {
@@ -301,14 +338,35 @@ fn decide(
             conclude(job, waiting, context);
             return Next::Done;
         }
+        Ok(Step::Doubt {
+            checkpoint,
+            after,
+            reason,
+        }) => {
+            // It stays "sent": cut off here, it is unconfirmed.
+            *job.checkpoint.borrow_mut() = Some(checkpoint);
+            let mut unconfirmed = Outcome::Unconfirmed { reason };
+            job.redact_outcome(&mut unconfirmed);
+            if let Some(at) = in_time(after) {
+                note(job, &unconfirmed, context);
+                return Next::Again(at);
+            }
+            conclude(job, unconfirmed, context);
+            return Next::Done;
+        }
         Ok(Step::Done(mut post)) => {
             post.warnings
                 .iter_mut()
                 .for_each(|warning| job.redact(warning));
             *job.checkpoint.borrow_mut() = None;
             breaker.success(job.post.account.id);
+            let next = match post.pause.as_ref().map(|pause| pause.scope) {
+                None => Next::Done,
+                Some(Scope::Account) => Next::StopAccount,
+                Some(Scope::Platform) => Next::StopPlatform,
+            };
             conclude(job, Outcome::Published { post, at: now }, context);
-            return Next::Done;
+            return next;
         }
         Err(failure) => failure,
     };
@@ -339,7 +397,8 @@ fn decide(
             scope: Scope::Account,
             ..
         }
-        | Failure::NeedsLogin { .. } => Next::StopAccount,
+        | Failure::NeedsLogin { .. }
+        | Failure::Unauthorized { .. } => Next::StopAccount,
         Failure::Rejected { .. } => Next::Done,
         Failure::Retry { reason, .. } | Failure::Unconfirmed { reason } => {
             breaker.failure(job.post.account.id, reason.class)
@@ -351,10 +410,7 @@ fn decide(
         now,
         retry_delay(job.post.attempts, jitter()),
     );
-    if let Some(reason) = outcome.reason_mut() {
-        job.redact(&mut reason.message);
-        reason.code.iter_mut().for_each(|code| job.redact(code));
-    }
+    job.redact_outcome(&mut outcome);
     conclude(job, outcome, context);
     next
 }

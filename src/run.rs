@@ -94,7 +94,7 @@ pub async fn run(
     let exit = after_commit(exit, &report, &results);
 
     let mut summary = summary.exiting(exit);
-    summary.database_statements = store.statements() - statements;
+    summary.database_statements = store.statements() - statements + results.statements;
     Ok(Some(Done {
         summary,
         replayed,

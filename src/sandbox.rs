@@ -2,17 +2,29 @@
 //! YouTube and Slack do, checks requests as strictly as their documentation, and keeps what was
 //! published where a test, a demo or a benchmark can look at it.
 //!
-//! A client replaces a platform's scheme and host by `URL/<platform>`. `/api/…` is for scripts.
+//! A client replaces a platform's scheme and host by `URL/<platform>`. `/` is for people, `/api/…`
+//! for scripts, `/samples/…` has files to publish.
 //!
 //! Reading order: `line` (connections that can be cut), `wire` (a request and a reply as
-//! values), `world` (what was published, and the counters), `fault`, then one file per platform.
-//! A platform is a function from a request to a reply; only YouTube's bytes are read as they come.
+//! values), `post` (what a reader sees), `world` (what was published, and the counters), `steps` and
+//! `fault` (what goes wrong), `media` and `tokens` (what platforms have in common), then one file per
+//! platform. A platform is a function from a request to a reply; only bytes of media are read as they
+//! come.
 
 mod line;
 mod wire;
+
+mod gallery;
+mod post;
 mod world;
 
+mod damage;
 mod fault;
+mod steps;
+
+mod media;
+mod samples;
+mod tokens;
 
 mod facebook;
 mod graph;
@@ -32,6 +44,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -58,34 +71,46 @@ pub struct Settings {
     /// The delay before each answer of a platform. The request has taken effect by then, as it may
     /// have in reality when a client gives up waiting.
     pub latency: Duration,
+    /// How long containers, videos and documents take until they can be used.
+    pub processing: Duration,
+    /// How long an access token is good that the sandbox itself gave out.
+    pub token_lifetime: Duration,
     /// What goes wrong, and how often. Where several would strike one request, the first does.
     pub faults: Vec<Fault>,
+}
+
+impl Default for Settings {
+    /// A port of the system's choice on this host alone, no delays, tokens for an hour, no faults.
+    fn default() -> Self {
+        Self {
+            addr: (std::net::Ipv4Addr::LOCALHOST, 0).into(),
+            latency: Duration::ZERO,
+            processing: Duration::ZERO,
+            token_lifetime: Duration::from_hours(1),
+            faults: Vec::new(),
+        }
+    }
 }
 
 /// The local twin of the platforms, bound to its address and not yet serving.
 #[derive(Debug)]
 pub struct Sandbox {
     listener: TcpListener,
-    addr: SocketAddr,
     settings: Settings,
 }
 
 impl Sandbox {
     /// Binds the address. Connections are queued by the system until [`Sandbox::serve`].
-    pub async fn bind(settings: Settings) -> io::Result<Self> {
+    pub async fn bind(mut settings: Settings) -> io::Result<Self> {
         let listener = TcpListener::bind(settings.addr).await?;
-        let addr = listener.local_addr()?;
-        Ok(Self {
-            listener,
-            addr,
-            settings,
-        })
+        settings.addr = listener.local_addr()?;
+        Ok(Self { listener, settings })
     }
 
     /// The base URL, for example `http://127.0.0.1:8025/`. A wildcard address is shown as loopback,
     /// which is what a client on this host can connect to.
     pub fn url(&self) -> Url {
-        let mut addr = self.addr;
+        let mut addr = self.settings.addr;
         if addr.ip().is_unspecified() {
             addr.set_ip(match addr {
                 SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
@@ -98,7 +123,7 @@ impl Sandbox {
     /// Serves until `stop` resolves. Requests that are then running get a quarter of a second;
     /// after that every connection is cut, so a client that holds one open cannot delay the end.
     pub async fn serve(self, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
-        let twin = Arc::new(Twin::new(self.settings.latency, self.settings.faults));
+        let twin = Arc::new(Twin::new(self.settings));
         let stopping = CancellationToken::new();
         let cut = CancellationToken::new();
         let doorman = Doorman::new(self.listener, cut.clone());
@@ -125,11 +150,15 @@ impl Sandbox {
 
 fn routes(twin: Arc<Twin>) -> Router {
     Router::new()
-        .route("/", get(api::index))
+        .route("/", get(api::page))
+        .route("/samples/{name}", get(api::sample))
+        .route("/api", get(api::index))
         .route("/api/posts", get(api::posts))
+        .route("/api/media/{sha256}", get(api::media))
         .route("/api/stats", get(api::stats))
         .route("/api/reset", post(api::reset))
-        .route("/api/faults", post(api::faults))
+        .route("/api/faults", get(api::faults).post(api::set_faults))
+        .route("/api/settings", get(api::settings).post(api::set_settings))
         .fallback(platform)
         .with_state(twin)
 }
@@ -142,17 +171,14 @@ async fn platform(
 ) -> Response {
     let (parts, body) = request.into_parts();
     let Some((platform, path)) = Platform::of_path(parts.uri.path()) else {
-        return (StatusCode::NOT_FOUND, "no such platform; see /\n").into_response();
+        return (StatusCode::NOT_FOUND, "no such platform; see /api\n").into_response();
     };
     let flight = Flight::enter(&twin, platform);
     let call = Call::new(&parts, path, &flight);
-    let reply = if platform == Platform::Youtube && upload::is_upload(&call) {
-        upload::upload(&call, body).await
-    } else {
-        answer(platform, call, body).await
-    };
-    if !twin.latency.is_zero() {
-        tokio::time::sleep(twin.latency).await;
+    let reply = platform.answer(call, body).await;
+    let latency = twin.world().latency;
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
     }
     match reply {
         Reply::Now(response) => response,
@@ -160,6 +186,7 @@ async fn platform(
             tokio::time::sleep(delay).await;
             response
         }
+        Reply::Damaged(damage, response) => damage::damaged(damage, response).await,
         Reply::Never => {
             line.cut();
             // Never seen: the connection refuses to carry it.
@@ -168,29 +195,15 @@ async fn platform(
     }
 }
 
-async fn answer(platform: Platform, mut call: Call<'_>, body: axum::body::Body) -> Reply {
-    match wire::read(body).await {
-        Ok(bytes) => call.body = bytes,
-        Err(refusal) => return platform.refuse(refusal).into(),
-    }
-    match platform {
-        Platform::Facebook => facebook::answer(&call),
-        Platform::Instagram => instagram::answer(&call),
-        Platform::Linkedin => linkedin::answer(&call),
-        Platform::Youtube => youtube::answer(&call),
-        Platform::Slack => slack::answer(&call),
-    }
-}
-
 impl Platform {
-    /// A refusal that every platform knows, in this platform's own words.
-    fn refuse(self, refusal: wire::Refusal) -> Response {
+    /// Each platform reads the body itself: most requests' whole, media as they come.
+    async fn answer(self, call: Call<'_>, body: Body) -> Reply {
         match self {
-            Self::Facebook => facebook::refuse(refusal),
-            Self::Instagram => instagram::refuse(refusal),
-            Self::Linkedin => linkedin::refuse(refusal),
-            Self::Youtube => youtube::refuse(refusal),
-            Self::Slack => slack::refuse(refusal),
+            Self::Facebook => facebook::answer(call, body).await,
+            Self::Instagram => instagram::answer(call, body).await,
+            Self::Linkedin => linkedin::answer(call, body).await,
+            Self::Youtube => youtube::answer(call, body).await,
+            Self::Slack => slack::answer(call, body).await,
         }
     }
 }

@@ -12,7 +12,7 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, URL_SAFE_NO_PAD};
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
-use secrecy::{ExposeSecret, SecretBox};
+use secrecy::{ExposeSecret, SecretBox, SecretString};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -231,21 +231,26 @@ fn binding(platform: &str, external_id: &str) -> Vec<u8> {
 }
 
 /// The JSON of [`Credentials`], which itself can't be serialized: that keeps it out of everything else.
-fn plaintext(credentials: &Credentials) -> Vec<u8> {
+fn plaintext<'a>(credentials: &'a Credentials) -> Vec<u8> {
     #[derive(Serialize)]
     struct Plain<'a> {
         access_token: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
         refresh_token: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        client_id: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        client_secret: Option<&'a str>,
     }
+    let exposed =
+        |secret: &'a Option<SecretString>| secret.as_ref().map(ExposeSecret::expose_secret);
     let plain = Plain {
         access_token: credentials.access_token.expose_secret(),
-        refresh_token: credentials
-            .refresh_token
-            .as_ref()
-            .map(ExposeSecret::expose_secret),
+        refresh_token: exposed(&credentials.refresh_token),
+        client_id: credentials.client_id.as_deref(),
+        client_secret: exposed(&credentials.client_secret),
     };
-    serde_json::to_vec(&plain).expect("two strings are always JSON")
+    serde_json::to_vec(&plain).expect("strings are always JSON")
 }
 
 fn fill(bytes: &mut [u8]) -> Result<(), Failed> {

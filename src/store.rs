@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 use uuid::Uuid;
 
+use crate::account::AccountId;
 use crate::post::{Action, ClaimedPost, PostId};
 
 pub mod migrate;
@@ -154,6 +155,8 @@ static STANDING: Sql = sql!("standing", "standing");
 static ACCOUNTS_ADD: Sql = sql!("accounts_add", "accounts_add");
 static ACCOUNTS_LIST: Sql = sql!("accounts_list", "accounts_list");
 static LIMITS_SET: Sql = sql!("limits_set", "limits_set");
+static TOKEN_HOLD: Sql = sql!("token_hold", "token_hold");
+static TOKEN_LET_GO: Sql = sql!("token_let_go", "token_let_go");
 static POSTS_ADD: Sql = sql!("posts_add", "posts_add");
 static POSTS_CHANGE: Sql = sql!("posts_change", "posts_change");
 static POSTS_LIST: Sql = sql!("posts_list", "posts_list");
@@ -297,6 +300,15 @@ struct Recorded<'a> {
     claim: Uuid,
     rows: &'a [Value],
     accounts: &'a [Value],
+}
+
+/// An account's token as it is stored, held by this run.
+#[derive(Debug, Deserialize)]
+pub struct Hold {
+    /// Sealed.
+    pub credentials: String,
+    /// When the access token ends.
+    pub token_expires_at: Option<DateTime<Utc>>,
 }
 
 /// What a commit did.
@@ -464,6 +476,39 @@ impl Store {
     /// The filter is an object with `owner` and `platform`, each null or a name.
     pub async fn accounts(&mut self, filter: &Value) -> Result<Vec<Value>, StoreError> {
         self.query(&ACCOUNTS_LIST, Access::Reads, filter).await
+    }
+
+    /// Takes hold of an account's token, to refresh it; `None` while another run has it. A hold ends by itself after
+    /// two minutes: longer than a refresh takes.
+    pub async fn hold_token(
+        &mut self,
+        account: AccountId,
+        run: Uuid,
+    ) -> Result<Option<Hold>, StoreError> {
+        let argument = json!({"account": account, "run": run});
+        let rows = self.query(&TOKEN_HOLD, Access::Writes, &argument).await?;
+        Ok(rows.into_iter().next())
+    }
+
+    /// Lets go of it, and saves a new one, sealed, with its end. A run that no longer has it changes nothing.
+    pub async fn let_go_of_token(
+        &mut self,
+        account: AccountId,
+        run: Uuid,
+        new: Option<(&str, Option<DateTime<Utc>>)>,
+    ) -> Result<(), StoreError> {
+        let argument = json!({
+            "account": account, "run": run, "credentials": new.map(|(sealed, _)| sealed),
+            "token_expires_at": new.and_then(|(_, ends)| ends).map(instant),
+        });
+        let rows: Vec<PostId> = self.query(&TOKEN_LET_GO, Access::Writes, &argument).await?;
+        if rows.is_empty() && new.is_some() {
+            return Err(StoreError::Refused(
+                "the account's token was changed by somebody else while it was refreshed"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
     }
 
     /// Sets a limit, an object with `scope`, `window`, `max` and perhaps `action`.

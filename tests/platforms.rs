@@ -12,6 +12,7 @@ use axum::routing::get;
 use publisher::account::Credentials;
 use publisher::http::{Http, Session, Timeouts, Trail, client_builder};
 use publisher::journal::{Journal, Page};
+use publisher::media;
 use publisher::outcome::{Failure, Published};
 use publisher::platform::{self, Step};
 use publisher::post::ClaimedPost;
@@ -54,9 +55,8 @@ impl World {
     async fn with(faults: &[&str]) -> Self {
         let faults = faults.iter().map(|spec| spec.parse::<Fault>().unwrap());
         let sandbox = Sandbox::bind(Settings {
-            addr: "127.0.0.1:0".parse().unwrap(),
-            latency: Duration::ZERO,
             faults: faults.collect(),
+            ..Settings::default()
         });
         let sandbox = sandbox.await.unwrap();
         let url = sandbox.url().as_str().trim_end_matches('/').to_owned();
@@ -105,7 +105,11 @@ impl World {
             request: self.timeout,
             upload: self.timeout,
         };
-        let (http, trail) = (Http::new(timeouts, true), Trail::default());
+        let media = media::Policy {
+            allow_private: true,
+            ..media::Policy::default()
+        };
+        let (http, trail) = (Http::new(timeouts, media), Trail::default());
         let journal = Journal::new(Uuid::nil(), None);
         let session = Session {
             page: Page {

@@ -47,12 +47,11 @@ impl Answer {
 impl World {
     async fn with_faults(specs: &[&str]) -> Self {
         let sandbox = Sandbox::bind(Settings {
-            addr: "127.0.0.1:0".parse().unwrap(),
-            latency: Duration::ZERO,
             faults: specs
                 .iter()
                 .map(|spec| spec.parse::<Fault>().unwrap())
                 .collect(),
+            ..Settings::default()
         });
         let sandbox = sandbox.await.unwrap();
         let url = sandbox.url().as_str().trim_end_matches('/').to_owned();
@@ -1174,9 +1173,8 @@ async fn requests_in_flight_are_counted_by_platform_and_account() {
 #[tokio::test]
 async fn latency_delays_the_platforms_and_not_the_scripts() {
     let sandbox = Sandbox::bind(Settings {
-        addr: "127.0.0.1:0".parse().unwrap(),
         latency: PATIENCE * 10,
-        faults: Vec::new(),
+        ..Settings::default()
     });
     let sandbox = sandbox.await.unwrap();
     let quick = World::new().await;

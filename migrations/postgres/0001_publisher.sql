@@ -15,6 +15,8 @@ CREATE TABLE publisher.accounts (
     timezone         text        NOT NULL DEFAULT 'UTC',
     credentials      text,
     token_expires_at timestamptz CHECK (token_expires_at BETWEEN '0001-01-01Z' AND '9999-12-31Z'),
+    token_held_by    uuid,
+    token_held_until timestamptz,
     status           text        NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'needs_login', 'disabled')),
     blocked_until    timestamptz CHECK (blocked_until BETWEEN '0001-01-01Z' AND '9999-12-31Z'),
     blocked_reason   text,
@@ -32,6 +34,8 @@ COMMENT ON COLUMN publisher.accounts.display_name IS 'A name for people.';
 COMMENT ON COLUMN publisher.accounts.timezone IS 'IANA zone in which this account''s local times are meant.';
 COMMENT ON COLUMN publisher.accounts.credentials IS 'The sealed token (see `publisher accounts add`); null until one is stored.';
 COMMENT ON COLUMN publisher.accounts.token_expires_at IS 'When the access token ends; null if never or unknown.';
+COMMENT ON COLUMN publisher.accounts.token_held_by IS 'The run that is refreshing the token.';
+COMMENT ON COLUMN publisher.accounts.token_held_until IS 'Until then no other run refreshes the token.';
 COMMENT ON COLUMN publisher.accounts.status IS 'active | needs_login (a person must connect it again) | disabled. Posts of accounts that are not active wait.';
 COMMENT ON COLUMN publisher.accounts.blocked_until IS 'No post of this account is claimed before this instant (a rate limit).';
 COMMENT ON COLUMN publisher.accounts.blocked_reason IS 'Why it is blocked, in words.';

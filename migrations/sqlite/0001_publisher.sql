@@ -19,6 +19,9 @@ CREATE TABLE accounts (
     credentials      TEXT,
     -- When the access token ends; null if never or unknown.
     token_expires_at TEXT CHECK (token_expires_at IS strftime('%Y-%m-%dT%H:%M:%fZ', token_expires_at, '+0 days')),
+    -- The run (a uuid) that is refreshing the token, and until when nobody else may.
+    token_held_by    TEXT,
+    token_held_until TEXT,
     -- active | needs_login (a person must connect it again) | disabled. Posts of accounts that are not active wait.
     status           TEXT NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'needs_login', 'disabled')),
     -- No post of this account is claimed before this instant (a rate limit).

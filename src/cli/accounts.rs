@@ -175,6 +175,8 @@ fn parse_token(text: &str) -> Result<Credentials, String> {
     struct Tokens {
         access_token: String,
         refresh_token: Option<String>,
+        client_id: Option<String>,
+        client_secret: Option<String>,
     }
     let text = text.trim();
     let tokens = if text.starts_with('{') {
@@ -189,6 +191,8 @@ fn parse_token(text: &str) -> Result<Credentials, String> {
         Tokens {
             access_token: text.to_owned(),
             refresh_token: None,
+            client_id: None,
+            client_secret: None,
         }
     };
     check_token("token", &tokens.access_token)?;
@@ -198,6 +202,8 @@ fn parse_token(text: &str) -> Result<Credentials, String> {
     Ok(Credentials {
         access_token: tokens.access_token.into(),
         refresh_token: tokens.refresh_token.map(Into::into),
+        client_id: tokens.client_id,
+        client_secret: tokens.client_secret.map(Into::into),
     })
 }
 

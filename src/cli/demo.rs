@@ -17,6 +17,7 @@ use crate::claim;
 use crate::config::{DEFAULT_EXPIRY, Span};
 use crate::exit::{Exit, Failed};
 use crate::http::{Http, Timeouts};
+use crate::media;
 use crate::outcome::Outcome;
 use crate::progress::{self, Progress};
 use crate::publish::{Pace, Settings};
@@ -96,9 +97,8 @@ async fn in_directory(directory: &Path, latency: Duration, keep: bool) -> Result
     plant(&mut store, &seed, &key, directory).await?;
 
     let settings = sandbox::Settings {
-        addr: ([127, 0, 0, 1], 0).into(),
         latency,
-        faults: Vec::new(),
+        ..sandbox::Settings::default()
     };
     let sandbox = Sandbox::bind(settings).await?;
     let url = sandbox.url();
@@ -130,10 +130,15 @@ async fn in_directory(directory: &Path, latency: Duration, keep: bool) -> Result
     };
     let time_budget = Duration::from_mins(1);
     let timeouts = Timeouts::default();
+    let media = media::Policy {
+        allow_private: true,
+        ..media::Policy::default()
+    };
     let lease = claim::lease(time_budget, timeouts.upload);
+    let run = Uuid::new_v4();
     let options = Options {
         request: Request {
-            run: Uuid::new_v4(),
+            run,
             now: None,
             limit: 10_000,
             expiry: DEFAULT_EXPIRY,
@@ -149,6 +154,8 @@ async fn in_directory(directory: &Path, latency: Duration, keep: bool) -> Result
             sandbox: Some(url),
             platforms: BTreeMap::new(),
             key: Some(key),
+            database: database.clone(),
+            run,
         },
         fail_on: vec![FailOn::None],
         host: "demo".to_owned(),
@@ -157,7 +164,7 @@ async fn in_directory(directory: &Path, latency: Duration, keep: bool) -> Result
     let done = run::run(
         &mut store,
         &options,
-        &Http::new(timeouts, true),
+        &Http::new(timeouts, media),
         &stop,
         bars,
     )
@@ -182,7 +189,7 @@ async fn plant(store: &mut Store, seed: &Seed, key: &Key, directory: &Path) -> R
         let token = SecretString::from(format!("demo-token-{}", account.external_id));
         let credentials = Credentials {
             access_token: token,
-            refresh_token: None,
+            ..Credentials::default()
         };
         let added = NewAccount {
             owner: account.owner.clone(),

@@ -10,9 +10,10 @@ use super::output::say;
 use crate::config::Config;
 use crate::exit::{Exit, Failed};
 use crate::http::one_line;
+use crate::media;
 use crate::platform;
 use crate::post::{Action, ClaimedPost};
-use crate::publish;
+use crate::review;
 use crate::run::Options;
 use crate::schedule::{Clock, Lateness};
 use crate::store::{Database, Preview, Store, instant};
@@ -39,11 +40,16 @@ struct Planned {
 }
 
 /// Shows the plan; exit 1 if a due post would be rejected.
-pub async fn run(options: &Options, config: &Config, as_json: bool) -> Result<Exit, Failed> {
+pub async fn run(
+    options: &Options,
+    media: &media::Policy,
+    config: &Config,
+    as_json: bool,
+) -> Result<Exit, Failed> {
     let preview = look(options, config).await?;
     let now = preview.now.or(options.request.now);
     let now = now.unwrap_or_else(|| Clock::host().now());
-    let planned = plan(preview.posts, options.request.limit);
+    let planned = plan(preview.posts, options, media);
     let rejects = planned
         .iter()
         .any(|planned| matches!(planned.plan, Plan::Reject(_)));
@@ -72,7 +78,11 @@ async fn look(options: &Options, config: &Config) -> Result<Preview, Failed> {
     Ok(preview)
 }
 
-fn plan(posts: Vec<(ClaimedPost, Option<String>)>, limit: u32) -> Vec<Planned> {
+fn plan(
+    posts: Vec<(ClaimedPost, Option<String>)>,
+    options: &Options,
+    media: &media::Policy,
+) -> Vec<Planned> {
     let mut claimed = 0;
     let plan = |(post, held_by): (ClaimedPost, Option<String>)| {
         if let Some(by) = held_by {
@@ -82,13 +92,13 @@ fn plan(posts: Vec<(ClaimedPost, Option<String>)>, limit: u32) -> Vec<Planned> {
             };
         }
         claimed += 1;
-        let plan = if claimed > limit {
+        let plan = if claimed > options.request.limit {
             Plan::OverLimit
         } else {
             match post.action {
                 Action::Expire => Plan::Expire,
                 Action::Recover => Plan::Recover,
-                Action::Publish => validated(&post),
+                Action::Publish => validated(&post, options, media),
             }
         };
         Planned { post, plan }
@@ -96,9 +106,14 @@ fn plan(posts: Vec<(ClaimedPost, Option<String>)>, limit: u32) -> Vec<Planned> {
     posts.into_iter().map(plan).collect()
 }
 
-fn validated(post: &ClaimedPost) -> Plan {
+fn validated(post: &ClaimedPost, options: &Options, media: &media::Policy) -> Plan {
     let problems = match platform::by_name(&post.account.platform) {
-        Some(platform) => publish::problems(platform, post),
+        Some(platform) => review::problems(
+            platform,
+            &post.content,
+            media::examine(&post.content, media),
+            options.settings.limits(platform),
+        ),
         None => vec![format!(
             "this version knows no platform `{}`",
             post.account.platform

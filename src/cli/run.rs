@@ -17,6 +17,7 @@ use crate::config::{Config, DEFAULT_EXPIRY, Span};
 use crate::exit::{Exit, Failed};
 use crate::http::{Http, Timeouts};
 use crate::journal::Place;
+use crate::media;
 use crate::outcome::Outcome;
 use crate::platform;
 use crate::progress::{self, Progress};
@@ -117,7 +118,7 @@ pub async fn run(command: Run, config: &Config) -> Result<Exit, Failed> {
     let table = interactive && !json && std::io::stdout().is_terminal();
     let (options, http) = options(command, config)?;
     if dry_run {
-        return preview::run(&options, config, json).await;
+        return preview::run(&options, &http.media, config, json).await;
     }
     // From here on a signal drains instead of killing.
     let stop = Stop::listen()?;
@@ -186,9 +187,10 @@ fn options(command: Run, config: &Config) -> Result<(Options, Http), Failed> {
         .collect();
     caps.extend(command.caps);
     let host = host_name();
+    let run = Uuid::new_v4();
     let options = Options {
         request: Request {
-            run: Uuid::new_v4(),
+            run,
             now: command.now,
             limit: command.limit.or(file.limit).unwrap_or(DEFAULT_LIMIT),
             expiry,
@@ -211,14 +213,19 @@ fn options(command: Run, config: &Config) -> Result<(Options, Http), Failed> {
             sandbox: command.sandbox,
             platforms: file.platforms.clone(),
             key: secret::existing_key(config)?,
+            database: config.database.clone(),
+            run,
         },
         fail_on: fail_on(command.fail_on, config)?,
         journal: Some(Place::of(config, &host)),
         host,
     };
     // The sandbox is on a private address, and so are the media that go with it.
-    let private_media = file.allow_private_media || options.settings.sandbox.is_some();
-    Ok((options, Http::new(timeouts, private_media)))
+    let media = media::Policy {
+        allow_private: config.media.allow_private || options.settings.sandbox.is_some(),
+        ..config.media.clone()
+    };
+    Ok((options, Http::new(timeouts, media)))
 }
 
 fn pace(name: &str, config: &Config) -> Result<Pace, Failed> {

@@ -21,8 +21,15 @@ pub struct Serve {
     /// How long each answer takes.
     #[arg(long, default_value = "200ms", value_name = "TIME")]
     latency: Span,
-    /// A fault to inject: a platform (or *), what happens, perhaps a setting and a rate, such as
-    /// facebook:500-after-accept:5%, slack:429:retry-after=3 or *:hang.
+    /// How long containers, videos and documents take at the platforms until they can be used.
+    #[arg(long, default_value = "0s", value_name = "TIME")]
+    processing: Span,
+    /// How long an access token is good that the sandbox itself gave out.
+    #[arg(long, default_value = "1h", value_name = "TIME")]
+    token_lifetime: Span,
+    /// A fault to inject: a platform (or *), perhaps a step (publish if none; prepare, upload, status,
+    /// comment or token), what happens, perhaps a setting and a rate, such as
+    /// facebook:500-after-accept:5%, */status:429:retry-after=3 or youtube:reset-at:60%.
     #[arg(long = "fault", value_name = "SPEC")]
     faults: Vec<Fault>,
 }
@@ -32,6 +39,8 @@ pub async fn run(serve: Serve) -> Result<Exit, Failed> {
     let settings = Settings {
         addr: serve.addr,
         latency: serve.latency.0,
+        processing: serve.processing.0,
+        token_lifetime: serve.token_lifetime.0,
         faults: serve.faults,
     };
     let sandbox = Sandbox::bind(settings).await.map_err(|e| {
@@ -42,8 +51,8 @@ pub async fn run(serve: Serve) -> Result<Exit, Failed> {
     })?;
     let url = sandbox.url();
     say(&format!(
-        "The sandbox listens on {url}\n  publisher run --sandbox {url}\n  {url}api/posts   what was published\n  \
-         {url}api/stats   totals, duplicates, the highest number in flight\nCtrl-C ends it.\n"
+        "The sandbox listens on {url}\n  publisher run --sandbox {url}\n  {url}   what was published, to look at\n  \
+         {url}api/posts   the same as JSON\n  {url}api/stats   totals, duplicates, the highest number in flight\nCtrl-C ends it.\n"
     ))?;
     let stop = async {
         let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());

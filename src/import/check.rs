@@ -1,6 +1,6 @@
 //! From a record to a post that may be added, or to everything that is wrong with it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,11 +11,13 @@ use serde_json::Value;
 use super::times::Times;
 use super::{AccountRow, Accounts, Cell, Field, Problem, Record, content};
 use crate::account::AccountId;
+use crate::config::PlatformSettings;
+use crate::limits::Limits;
 use crate::post::Content;
 use crate::schedule::When;
 use crate::store::instant;
 use crate::suggest;
-use crate::{media, platform};
+use crate::{media, platform, review};
 
 /// The columns of a file, apart from `option.NAME`.
 pub(super) const COLUMNS: [&str; 17] = [
@@ -127,6 +129,10 @@ pub struct Checker {
     pub now: DateTime<Utc>,
     /// The window after which a post without `expires_at` is dropped.
     pub expiry: Duration,
+    /// Which media may be opened.
+    pub media: media::Policy,
+    /// What the configuration says of each platform.
+    pub platforms: BTreeMap<String, PlatformSettings>,
     /// Every `external_ref` so far, and its line.
     refs: HashMap<String, usize>,
 }
@@ -138,12 +144,16 @@ impl Checker {
         directory: PathBuf,
         now: DateTime<Utc>,
         expiry: Duration,
+        media: media::Policy,
+        platforms: BTreeMap<String, PlatformSettings>,
     ) -> Self {
         Self {
             accounts,
             directory,
             now,
             expiry,
+            media,
+            platforms,
             refs: HashMap::new(),
         }
     }
@@ -156,7 +166,7 @@ impl Checker {
         let times = Times::read(&mut row, account.as_ref().map(|a| a.timezone.as_str()));
         let content = content::read(&mut row, &self.directory);
         if let Some(account) = &account {
-            check_platform(&mut row, account, &content);
+            check_platform(&mut row, account, &content, &self.media, &self.platforms);
         }
         let mut post = NewPost {
             account_id: account.map(|account| account.id).unwrap_or_default(),
@@ -236,7 +246,13 @@ impl Checker {
     }
 }
 
-fn check_platform(row: &mut Row<'_>, account: &AccountRow, content: &Content) {
+fn check_platform(
+    row: &mut Row<'_>,
+    account: &AccountRow,
+    content: &Content,
+    policy: &media::Policy,
+    platforms: &BTreeMap<String, PlatformSettings>,
+) {
     let Some(platform) = platform::by_name(&account.platform) else {
         let message = format!("this version can't publish to {}", account.platform);
         return row.problem("account", message);
@@ -248,10 +264,12 @@ fn check_platform(row: &mut Row<'_>, account: &AccountRow, content: &Content) {
     if row.problems.iter().any(of_content) {
         return;
     }
-    for message in platform.validate(content) {
+    let (facts, wrong) = media::examine(content, policy);
+    let limits = Limits::corrected(platform.figures(), platforms.get(platform.name()));
+    for message in review::problems(platform, content, (facts, Vec::new()), limits) {
         row.problem("", message);
     }
-    for message in media::problems(content) {
+    for message in wrong {
         row.problem("media", message);
     }
 }

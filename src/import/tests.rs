@@ -26,6 +26,8 @@ fn checker() -> Checker {
         "/srv/posts".into(),
         parse_instant("2026-03-01T09:00Z").unwrap(),
         std::time::Duration::from_hours(24),
+        crate::media::Policy::default(),
+        std::collections::BTreeMap::new(),
     )
 }
 

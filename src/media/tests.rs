@@ -1,9 +1,11 @@
+use std::fs;
 use std::io::Write;
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+use super::address::is_public;
 use super::*;
 use crate::http::Timeouts;
 use crate::http::testing::verdict;
@@ -13,10 +15,11 @@ fn media(value: serde_json::Value) -> Media {
 }
 
 fn problems_of(media: serde_json::Value) -> Vec<String> {
-    problems(&Content {
+    let content = Content {
         media: serde_json::from_value(media).unwrap(),
         ..Content::default()
-    })
+    };
+    examine(&content, &Policy::default()).1
 }
 
 #[test]
@@ -140,7 +143,11 @@ fn answer(head: &str) -> String {
 }
 
 async fn opened(base: &str, allow_private: bool) -> Result<Source, Failure> {
-    let http = Http::new(Timeouts::default(), allow_private);
+    let policy = Policy {
+        allow_private,
+        ..Policy::default()
+    };
+    let http = Http::new(Timeouts::default(), policy);
     open(&media(json!({"url": base})), &http, 1000).await
 }
 
@@ -190,7 +197,7 @@ async fn what_a_media_server_answers_decides() {
         let failure = opened(&base, true).await.unwrap_err();
         assert_eq!(verdict(&failure), expected, "{head}");
     }
-    let base = web(vec![answer("302 Found\r\nLocation: /"); MAX_REDIRECTS + 1]).await;
+    let base = web(vec![answer("302 Found\r\nLocation: /"); 6]).await;
     let failure = opened(&base, true).await.unwrap_err();
     assert_eq!(
         failure.reason().message,

@@ -11,21 +11,30 @@
 //!
 //! Text and links so far.
 
+use std::time::Duration;
+
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::graph::{self, accept};
 use super::{Platform, Step};
-use crate::account::Account;
-use crate::http::{Effect, Session, web_address};
+use crate::account::{Account, Renewed, Standing};
+use crate::http::{Api, Effect, Session};
+use crate::limits::{Figure, Quota};
 use crate::outcome::{Failure, Published};
 use crate::post::{Content, Kind};
+use crate::review::Review;
 
-/// Not documented by Meta; the figure of other clients (2026-10).
-const MESSAGE_LIMIT: usize = 63_206;
+/// What the documentation says.
+const FIGURES: &[Figure] = &[Figure {
+    name: "message_chars",
+    value: 63_206.0,
+    as_of: "2026-10",
+    source: "other clients; Meta documents none",
+}];
 
 /// The Facebook client.
 #[derive(Debug)]
@@ -36,6 +45,10 @@ impl Platform for Facebook {
         "facebook"
     }
 
+    fn title(&self) -> &'static str {
+        "Facebook"
+    }
+
     fn cap(&self) -> usize {
         8
     }
@@ -44,33 +57,38 @@ impl Platform for Facebook {
         "https://graph.facebook.com"
     }
 
-    fn validate(&self, content: &Content) -> Vec<String> {
-        let mut problems = Vec::new();
+    fn spacing(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn figures(&self) -> &'static [Figure] {
+        FIGURES
+    }
+
+    fn quotas(&self) -> &'static [Quota] {
+        &[]
+    }
+
+    fn options(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
+    fn settings(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
+    fn validate(&self, review: &mut Review<'_>) {
+        let content = review.content;
         if content.kind != Kind::Post {
-            problems
-                .push("stories, reels and replies on Facebook are not supported yet".to_owned());
+            review.problem("stories, reels and replies on Facebook are not supported yet");
         }
         if content.body.trim().is_empty() && content.link.is_none() {
-            problems.push("a Facebook post needs a body or a link".to_owned());
+            review.problem("a Facebook post needs a body or a link");
         }
-        let length = content.body.chars().count();
-        if length > MESSAGE_LIMIT {
-            problems.push(format!(
-                "the body has {length} characters; Facebook takes {MESSAGE_LIMIT}"
-            ));
-        }
-        if let Some(Err(problem)) = content.link.as_deref().map(web_address) {
-            problems.push(format!("link: {problem}"));
-        }
+        review.characters("the body", &content.body, "message_chars");
         if !content.media.is_empty() {
-            problems.push(
-                "pictures and videos on Facebook are not supported yet; share a link".to_owned(),
-            );
+            review.problem("pictures and videos on Facebook are not supported yet; share a link");
         }
-        if content.options.contains_key("first_comment") {
-            problems.push("a first comment on Facebook is not supported yet".to_owned());
-        }
-        problems
     }
 
     fn validate_account(&self, external_id: &str) -> Result<(), String> {
@@ -82,6 +100,10 @@ impl Platform for Facebook {
         ))
     }
 
+    fn validate_settings(&self, _settings: &Map<String, Value>) -> Vec<String> {
+        Vec::new()
+    }
+
     fn step<'a>(
         &'a self,
         session: &'a Session<'a>,
@@ -91,6 +113,7 @@ impl Platform for Facebook {
             let edge = format!("{}/feed", session.post.account.external_id);
             // The edge reads after it writes: the permalink comes with the id.
             let request = session
+                .api
                 .request(Method::POST, &graph::path(session, &edge))
                 .query(&[("fields", "id,permalink_url")])
                 .json(&feed_post(&session.post.content));
@@ -99,6 +122,22 @@ impl Platform for Facebook {
             Ok(Step::Done(published(post)))
         }
         .boxed_local()
+    }
+
+    fn can_refresh(&self, _api: &Api<'_>) -> bool {
+        false
+    }
+
+    fn refresh_ahead(&self) -> Duration {
+        Duration::from_mins(10)
+    }
+
+    fn refresh<'a>(&'a self, _api: &'a Api<'a>) -> LocalBoxFuture<'a, Result<Renewed, Failure>> {
+        async move { Err(Failure::rejected("Facebook tokens are not refreshed")) }.boxed_local()
+    }
+
+    fn check<'a>(&'a self, _api: &'a Api<'a>) -> LocalBoxFuture<'a, Result<Standing, Failure>> {
+        async move { Ok(Standing::default()) }.boxed_local()
     }
 }
 
@@ -132,6 +171,7 @@ fn published(post: FeedReply) -> Published {
         id: post.id,
         permalink: Some(permalink),
         warnings: Vec::new(),
+        pause: None,
     }
 }
 
@@ -161,7 +201,7 @@ mod tests {
         for (post, expected) in cases {
             let post = content(post);
             assert_eq!(json!(feed_post(&post)), expected);
-            assert!(Facebook.validate(&post).is_empty());
+            assert!(crate::review::testing::problems(&Facebook, &post).is_empty());
         }
     }
 
@@ -175,7 +215,7 @@ mod tests {
             "options": {"first_comment": "Hi"},
         }));
         assert_eq!(
-            Facebook.validate(&post),
+            crate::review::testing::problems(&Facebook, &post),
             [
                 "stories, reels and replies on Facebook are not supported yet",
                 "the body has 63207 characters; Facebook takes 63206",
@@ -185,7 +225,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            Facebook.validate(&content(json!({"body": "\n"}))),
+            crate::review::testing::problems(&Facebook, &content(json!({"body": "\n"}))),
             ["a Facebook post needs a body or a link"]
         );
     }

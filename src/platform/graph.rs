@@ -27,7 +27,7 @@ const WORDS_LIMIT: usize = 300;
 
 /// A path of the API in the version that this account uses.
 pub(super) fn path(session: &Session<'_>, rest: &str) -> String {
-    format!("/{}/{rest}", session.version.unwrap_or(VERSION))
+    format!("/{}/{rest}", session.api.version.unwrap_or(VERSION))
 }
 
 /// Ids of pages and accounts are numbers, and go into paths.

@@ -22,22 +22,17 @@ use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::graph::{self, GraphError};
 use super::{Platform, Step};
-use crate::account::Account;
-use crate::http::{Effect, Reply, Session, in_doubt, one_line, unreadable};
-use crate::media;
+use crate::account::{Account, Renewed, Standing};
+use crate::http::{Api, Effect, Reply, Session, in_doubt, one_line, unreadable};
+use crate::limits::{Figure, Quota};
+use crate::media::Family;
 use crate::outcome::{Failure, Published, Reason, Scope};
 use crate::post::{Content, Kind, Media};
-
-/// The caption's limits (content publishing guide and error 36004, 2026-09).
-const CAPTION_LIMIT: usize = 2_200;
-const HASHTAG_LIMIT: usize = 30;
-const MENTION_LIMIT: usize = 20;
-/// The alternative text's limit (reference of `/media`, 2026-09).
-const ALT_LIMIT: usize = 1_000;
+use crate::review::Review;
 
 /// Pictures are ready at once as a rule, so the first look comes soon; Meta's own pace is one look a minute.
 const FIRST_LOOK: Duration = Duration::from_secs(5);
@@ -53,6 +48,34 @@ const SPAM_PAUSE: Duration = Duration::from_hours(6);
 /// How far Instagram's clock and ours may be apart.
 const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(1);
 
+/// What the documentation says.
+const FIGURES: &[Figure] = &[
+    Figure {
+        name: "caption_chars",
+        value: 2_200.0,
+        as_of: "2026-09",
+        source: "content publishing guide",
+    },
+    Figure {
+        name: "caption_hashtags",
+        value: 30.0,
+        as_of: "2026-09",
+        source: "content publishing guide",
+    },
+    Figure {
+        name: "caption_mentions",
+        value: 20.0,
+        as_of: "2026-09",
+        source: "content publishing guide",
+    },
+    Figure {
+        name: "alt_chars",
+        value: 1_000.0,
+        as_of: "2026-09",
+        source: "reference of /media",
+    },
+];
+
 /// The Instagram client.
 #[derive(Debug)]
 pub struct Instagram;
@@ -60,6 +83,10 @@ pub struct Instagram;
 impl Platform for Instagram {
     fn name(&self) -> &'static str {
         "instagram"
+    }
+
+    fn title(&self) -> &'static str {
+        "Instagram"
     }
 
     fn cap(&self) -> usize {
@@ -73,27 +100,51 @@ impl Platform for Instagram {
         }
     }
 
-    fn validate(&self, content: &Content) -> Vec<String> {
-        let mut problems = Vec::new();
+    fn spacing(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn figures(&self) -> &'static [Figure] {
+        FIGURES
+    }
+
+    fn quotas(&self) -> &'static [Quota] {
+        &[]
+    }
+
+    fn options(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
+    fn settings(&self) -> &'static [(&'static str, &'static str)] {
+        &[(
+            "login",
+            "`facebook` (default) or `instagram`: which login gave the token",
+        )]
+    }
+
+    fn validate(&self, review: &mut Review<'_>) {
+        let content = review.content;
         if content.kind != Kind::Post {
-            problems
-                .push("stories, reels and replies on Instagram are not supported yet".to_owned());
+            review.problem("stories, reels and replies on Instagram are not supported yet");
         }
         if content.link.is_some() {
-            problems.push(
-                "Instagram has no link posts; leave the link out or write it into the body"
-                    .to_owned(),
+            review.problem(
+                "Instagram has no link posts; leave the link out or write it into the body",
             );
         }
-        problems.extend(caption_problems(&content.body));
-        // A list that can't be read is reported by `media::problems`.
-        if let Ok(media) = content.media() {
-            problems.extend(media_problems(&media));
+        review.characters("the caption", &content.body, "caption_chars");
+        let (hashtags, mentions) = (marks(&content.body, '#'), marks(&content.body, '@'));
+        review.at_most("the caption", hashtags, "hashtags", "caption_hashtags");
+        review.at_most("the caption", mentions, "mentions", "caption_mentions");
+        if review.media.len() != 1 {
+            let count = review.media.len();
+            review.problem(format!(
+                "Instagram needs exactly one picture so far; this post has {count} media"
+            ));
         }
-        if content.options.contains_key("first_comment") {
-            problems.push("a first comment on Instagram is not supported yet".to_owned());
-        }
-        problems
+        review.types(Family::Image, &["image/jpeg"], "JPEG pictures");
+        review.families(&[Family::Image], "pictures");
     }
 
     fn validate_account(&self, external_id: &str) -> Result<(), String> {
@@ -103,6 +154,10 @@ impl Platform for Instagram {
         Err(format!(
             "`{external_id}` is not an Instagram account id (a number, not the user name)"
         ))
+    }
+
+    fn validate_settings(&self, _settings: &Map<String, Value>) -> Vec<String> {
+        Vec::new()
     }
 
     fn step<'a>(
@@ -118,21 +173,22 @@ impl Platform for Instagram {
         }
         .boxed_local()
     }
-}
 
-fn caption_problems(caption: &str) -> Vec<String> {
-    let counts = [
-        ("characters", caption.chars().count(), CAPTION_LIMIT),
-        ("hashtags", marks(caption, '#'), HASHTAG_LIMIT),
-        ("mentions", marks(caption, '@'), MENTION_LIMIT),
-    ];
-    counts
-        .into_iter()
-        .filter(|(_, count, limit)| count > limit)
-        .map(|(what, count, limit)| {
-            format!("the caption has {count} {what}; Instagram takes {limit}")
-        })
-        .collect()
+    fn can_refresh(&self, _api: &Api<'_>) -> bool {
+        false
+    }
+
+    fn refresh_ahead(&self) -> Duration {
+        Duration::from_mins(10)
+    }
+
+    fn refresh<'a>(&'a self, _api: &'a Api<'a>) -> LocalBoxFuture<'a, Result<Renewed, Failure>> {
+        async move { Err(Failure::rejected("Instagram tokens are not refreshed")) }.boxed_local()
+    }
+
+    fn check<'a>(&'a self, _api: &'a Api<'a>) -> LocalBoxFuture<'a, Result<Standing, Failure>> {
+        async move { Ok(Standing::default()) }.boxed_local()
+    }
 }
 
 /// How many words a caption marks with this sign.
@@ -143,36 +199,6 @@ fn marks(caption: &str, sign: char) -> usize {
         .skip(1)
         .filter(|rest| rest.starts_with(starts_word))
         .count()
-}
-
-fn media_problems(media: &[Media]) -> Vec<String> {
-    let [picture] = media else {
-        return vec![format!(
-            "Instagram needs exactly one picture so far; this post has {} media",
-            media.len()
-        )];
-    };
-    let mut problems = Vec::new();
-    if picture.path.is_some() {
-        problems.push(
-            "Instagram fetches pictures itself: a local file is not possible, give a public url"
-                .to_owned(),
-        );
-    }
-    match media::declared_type(picture) {
-        None | Some("image/jpeg") => {}
-        Some(mime) if mime.starts_with("video/") => {
-            problems.push("videos on Instagram are not supported yet".to_owned());
-        }
-        Some(mime) => problems.push(format!("Instagram takes JPEG pictures, not {mime}")),
-    }
-    let length = picture.alt.as_deref().unwrap_or("").chars().count();
-    if length > ALT_LIMIT {
-        problems.push(format!(
-            "the alternative text has {length} characters; Instagram takes {ALT_LIMIT}"
-        ));
-    }
-    problems
 }
 
 /// The checkpoint: an upload that nobody sees yet.
@@ -214,13 +240,14 @@ impl Container {
 async fn create(session: &Session<'_>, number: u32) -> Result<Step, Failure> {
     let edge = format!("{}/media", session.post.account.external_id);
     let request = session
+        .api
         .request(Method::POST, &graph::path(session, &edge))
         .json(&picture(&session.post.content)?);
     let reply = session.send(request, Effect::Prepares).await?;
     let Id { id } = accept(&reply, Effect::Prepares)?;
     let container = Container {
         id,
-        created_at: session.now,
+        created_at: session.api.now,
         number,
         looked_after_secs: 0,
     };
@@ -229,6 +256,7 @@ async fn create(session: &Session<'_>, number: u32) -> Result<Step, Failure> {
 
 async fn go_on(session: &Session<'_>, container: Container) -> Result<Step, Failure> {
     let request = session
+        .api
         .request(Method::GET, &graph::path(session, &container.id))
         .query(&[("fields", "status_code,status")]);
     let reply = session.send(request, Effect::Reads).await?;
@@ -266,6 +294,7 @@ async fn replace(session: &Session<'_>, old: &Container, why: &str) -> Result<St
 async fn publish(session: &Session<'_>, container: &Container) -> Result<Step, Failure> {
     let edge = format!("{}/media_publish", session.post.account.external_id);
     let request = session
+        .api
         .request(Method::POST, &graph::path(session, &edge))
         .json(&json!({"creation_id": container.id}));
     let reply = session.send(request, Effect::Publishes).await?;
@@ -285,11 +314,13 @@ async fn publish(session: &Session<'_>, container: &Container) -> Result<Step, F
         id,
         permalink,
         warnings,
+        pause: None,
     }))
 }
 
 async fn permalink(session: &Session<'_>, id: &str) -> Result<String, Failure> {
     let request = session
+        .api
         .request(Method::GET, &graph::path(session, id))
         .query(&[("fields", "permalink")]);
     let reply = session.send(request, Effect::Reads).await?;
@@ -305,6 +336,7 @@ async fn find(session: &Session<'_>, container: &Container) -> Published {
         warnings: vec![format!(
             "Instagram published it, but {why}; the id is that of its upload"
         )],
+        pause: None,
     };
     match recent(session).await {
         Ok(posts) => match_post(posts, container, &session.post.content.body)
@@ -320,6 +352,7 @@ async fn recent(session: &Session<'_>) -> Result<Vec<Post>, Failure> {
         ("limit", "10"),
     ];
     let request = session
+        .api
         .request(Method::GET, &graph::path(session, &edge))
         .query(&query);
     let reply = session.send(request, Effect::Reads).await?;
@@ -340,6 +373,7 @@ fn match_post(posts: Vec<Post>, container: &Container, caption: &str) -> Option<
         id: found.id,
         permalink: found.permalink,
         warnings: Vec::new(),
+        pause: None,
     })
 }
 

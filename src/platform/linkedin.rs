@@ -20,20 +20,18 @@ use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use reqwest::Method;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Platform, Step};
-use crate::account::Account;
-use crate::http::{
-    Effect, Reply, Session, by_status, one_line, shortened, unreadable, web_address,
-};
+use crate::account::{Account, Renewed, Standing};
+use crate::http::{Api, Effect, Reply, Session, by_status, one_line, shortened, unreadable};
+use crate::limits::{Figure, Quota};
 use crate::outcome::{Failure, Published, Reason, Scope};
 use crate::post::{ClaimedPost, Content, Kind};
+use crate::review::Review;
 
 /// The latest that clients are seen to use (2026-10).
 const VERSION: &str = "202609";
-/// The figure of LinkedIn's help page (2026-09); the API's reference names none.
-const COMMENTARY_LIMIT: usize = 3_000;
 /// Posts API, `content.article` (2026-09).
 const TITLE_LIMIT: usize = 400;
 /// Markup to LinkedIn's "little text"; one that is not escaped can silently cut the text off.
@@ -47,6 +45,22 @@ const VERSION_PAUSE: Duration = Duration::from_hours(1);
 /// How much of LinkedIn's own words goes into a message, in characters.
 const WORDS_LIMIT: usize = 300;
 
+/// What the documentation says.
+const FIGURES: &[Figure] = &[
+    Figure {
+        name: "commentary_chars",
+        value: 3_000.0,
+        as_of: "2026-09",
+        source: "help page; the API reference names none",
+    },
+    Figure {
+        name: "title_chars",
+        value: 400.0,
+        as_of: "2026-09",
+        source: "Posts API, content.article",
+    },
+];
+
 /// The LinkedIn client.
 #[derive(Debug)]
 pub struct LinkedIn;
@@ -54,6 +68,10 @@ pub struct LinkedIn;
 impl Platform for LinkedIn {
     fn name(&self) -> &'static str {
         "linkedin"
+    }
+
+    fn title(&self) -> &'static str {
+        "LinkedIn"
     }
 
     fn cap(&self) -> usize {
@@ -64,39 +82,45 @@ impl Platform for LinkedIn {
         "https://api.linkedin.com"
     }
 
-    fn validate(&self, content: &Content) -> Vec<String> {
-        let mut problems = Vec::new();
+    fn spacing(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn figures(&self) -> &'static [Figure] {
+        FIGURES
+    }
+
+    fn quotas(&self) -> &'static [Quota] {
+        &[]
+    }
+
+    fn options(&self) -> &'static [(&'static str, &'static str)] {
+        &[("title", "the title of a link")]
+    }
+
+    fn settings(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
+    fn validate(&self, review: &mut Review<'_>) {
+        let content = review.content;
         if content.kind != Kind::Post {
-            problems.push("stories, reels and replies on LinkedIn are not supported".to_owned());
+            review.problem("stories, reels and replies on LinkedIn are not supported");
         }
         if content.body.trim().is_empty() {
-            problems.push("a LinkedIn post needs a body, with a link too".to_owned());
+            review.problem("a LinkedIn post needs a body, with a link too");
         }
-        let length = content.body.chars().count();
-        if length > COMMENTARY_LIMIT {
-            problems.push(format!(
-                "the body has {length} characters; LinkedIn takes {COMMENTARY_LIMIT}"
-            ));
-        }
-        if let Some(Err(problem)) = content.link.as_deref().map(web_address) {
-            problems.push(format!("link: {problem}"));
-        }
-        let length = content.option("title").unwrap_or("").chars().count();
-        if content.link.is_some() && length > TITLE_LIMIT {
-            problems.push(format!(
-                "the link's title has {length} characters; LinkedIn takes {TITLE_LIMIT}"
-            ));
-        }
+        review.characters("the body", &content.body, "commentary_chars");
+        review.characters(
+            "the link's title",
+            content.option("title").unwrap_or(""),
+            "title_chars",
+        );
         if !content.media.is_empty() {
-            problems.push(
-                "pictures, videos and documents on LinkedIn are not supported yet; share a link"
-                    .to_owned(),
+            review.problem(
+                "pictures, videos and documents on LinkedIn are not supported yet; share a link",
             );
         }
-        if content.options.contains_key("first_comment") {
-            problems.push("a first comment on LinkedIn is not supported yet".to_owned());
-        }
-        problems
     }
 
     fn validate_account(&self, external_id: &str) -> Result<(), String> {
@@ -117,6 +141,10 @@ impl Platform for LinkedIn {
         ))
     }
 
+    fn validate_settings(&self, _settings: &Map<String, Value>) -> Vec<String> {
+        Vec::new()
+    }
+
     fn step<'a>(
         &'a self,
         session: &'a Session<'a>,
@@ -124,14 +152,31 @@ impl Platform for LinkedIn {
     ) -> LocalBoxFuture<'a, Result<Step, Failure>> {
         async move {
             let request = session
+                .api
                 .request(Method::POST, "/rest/posts")
-                .header("LinkedIn-Version", session.version.unwrap_or(VERSION))
+                .header("LinkedIn-Version", session.api.version.unwrap_or(VERSION))
                 .header("X-Restli-Protocol-Version", "2.0.0")
                 .json(&share(session.post));
             let reply = session.send(request, Effect::Publishes).await?;
-            accept(&reply, session.now).map(Step::Done)
+            accept(&reply, session.api.now).map(Step::Done)
         }
         .boxed_local()
+    }
+
+    fn can_refresh(&self, _api: &Api<'_>) -> bool {
+        false
+    }
+
+    fn refresh_ahead(&self) -> Duration {
+        Duration::from_mins(10)
+    }
+
+    fn refresh<'a>(&'a self, _api: &'a Api<'a>) -> LocalBoxFuture<'a, Result<Renewed, Failure>> {
+        async move { Err(Failure::rejected("LinkedIn tokens are not refreshed")) }.boxed_local()
+    }
+
+    fn check<'a>(&'a self, _api: &'a Api<'a>) -> LocalBoxFuture<'a, Result<Standing, Failure>> {
+        async move { Ok(Standing::default()) }.boxed_local()
     }
 }
 
@@ -187,6 +232,7 @@ fn accept(reply: &Reply, now: DateTime<Utc>) -> Result<Published, Failure> {
         id: urn.to_owned(),
         permalink: Some(format!("https://www.linkedin.com/feed/update/{urn}/")),
         warnings: Vec::new(),
+        pause: None,
     })
 }
 
@@ -245,7 +291,7 @@ fn classify(reply: &Reply, now: DateTime<Utc>) -> Failure {
     let error: ErrorReply = reply.json().unwrap_or_default();
     let reason = |class, message: String| error.reason(class, message, status);
     match status {
-        401 => Failure::NeedsLogin {
+        401 => Failure::Unauthorized {
             reason: reason(
                 "needs_login",
                 "LinkedIn does not accept the token; connect the account again".to_owned(),

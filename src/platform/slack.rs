@@ -14,16 +14,23 @@ use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Platform, Step};
-use crate::account::Account;
-use crate::http::{Effect, Reply, Session, by_status, in_doubt, unreadable, web_address};
+use crate::account::{Account, Renewed, Standing};
+use crate::http::{Api, Effect, Reply, Session, by_status, in_doubt, unreadable};
+use crate::limits::{Figure, Quota};
 use crate::outcome::{Failure, Published, Reason, Scope};
 use crate::post::{ClaimedPost, Content, Kind};
+use crate::review::Review;
 
-/// Past this Slack cuts the text off (docs.slack.dev, "truncating really long messages", 2018-04).
-const TEXT_LIMIT: usize = 40_000;
+/// What the documentation says.
+const FIGURES: &[Figure] = &[Figure {
+    name: "text_chars",
+    value: 40_000.0,
+    as_of: "2018-04",
+    source: "docs.slack.dev, truncating really long messages",
+}];
 
 /// The Slack client.
 #[derive(Debug)]
@@ -34,6 +41,10 @@ impl Platform for Slack {
         "slack"
     }
 
+    fn title(&self) -> &'static str {
+        "Slack"
+    }
+
     fn cap(&self) -> usize {
         8
     }
@@ -42,34 +53,41 @@ impl Platform for Slack {
         "https://slack.com"
     }
 
-    fn validate(&self, content: &Content) -> Vec<String> {
-        let mut problems = Vec::new();
+    fn spacing(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    fn figures(&self) -> &'static [Figure] {
+        FIGURES
+    }
+
+    fn quotas(&self) -> &'static [Quota] {
+        &[]
+    }
+
+    fn options(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
+    fn settings(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
+    fn validate(&self, review: &mut Review<'_>) {
+        let content = review.content;
         if content.kind != Kind::Post {
-            problems.push("stories, reels and replies on Slack are not supported".to_owned());
+            review.problem("stories, reels and replies on Slack are not supported");
         }
         let text = text_of(content);
         if text.is_empty() {
-            problems.push("a Slack message needs a body or a link".to_owned());
+            review.problem("a Slack message needs a body or a link");
         }
-        let length = text.chars().count();
-        if length > TEXT_LIMIT {
-            problems.push(format!(
-                "the message has {length} characters; Slack takes {TEXT_LIMIT}"
-            ));
-        }
-        if let Some(Err(problem)) = content.link.as_deref().map(web_address) {
-            problems.push(format!("link: {problem}"));
-        }
+        review.characters("the message", &text, "text_chars");
         if !content.media.is_empty() {
-            problems.push(
-                "images and files on Slack are not supported yet; put a link into the body"
-                    .to_owned(),
+            review.problem(
+                "images and files on Slack are not supported yet; put a link into the body",
             );
         }
-        if content.options.contains_key("first_comment") {
-            problems.push("a first comment on Slack is not supported yet".to_owned());
-        }
-        problems
     }
 
     fn validate_account(&self, external_id: &str) -> Result<(), String> {
@@ -86,6 +104,10 @@ impl Platform for Slack {
         ))
     }
 
+    fn validate_settings(&self, _settings: &Map<String, Value>) -> Vec<String> {
+        Vec::new()
+    }
+
     fn step<'a>(
         &'a self,
         session: &'a Session<'a>,
@@ -93,6 +115,7 @@ impl Platform for Slack {
     ) -> LocalBoxFuture<'a, Result<Step, Failure>> {
         async move {
             let request = session
+                .api
                 .request(Method::POST, "/api/chat.postMessage")
                 .json(&message(session.post));
             let reply = session.send(request, Effect::Publishes).await?;
@@ -110,15 +133,33 @@ impl Platform for Slack {
                 id,
                 permalink,
                 warnings,
+                pause: None,
             }))
         }
         .boxed_local()
+    }
+
+    fn can_refresh(&self, _api: &Api<'_>) -> bool {
+        false
+    }
+
+    fn refresh_ahead(&self) -> Duration {
+        Duration::from_mins(10)
+    }
+
+    fn refresh<'a>(&'a self, _api: &'a Api<'a>) -> LocalBoxFuture<'a, Result<Renewed, Failure>> {
+        async move { Err(Failure::rejected("Slack tokens are not refreshed")) }.boxed_local()
+    }
+
+    fn check<'a>(&'a self, _api: &'a Api<'a>) -> LocalBoxFuture<'a, Result<Standing, Failure>> {
+        async move { Ok(Standing::default()) }.boxed_local()
     }
 }
 
 async fn permalink(session: &Session<'_>, message: &Message) -> Result<String, Failure> {
     let query = [("channel", &message.channel), ("message_ts", &message.ts)];
     let request = session
+        .api
         .request(Method::GET, "/api/chat.getPermalink")
         .query(&query);
     let reply = session.send(request, Effect::Reads).await?;
@@ -285,7 +326,10 @@ mod tests {
     #[test]
     fn every_problem_is_named_at_once() {
         let fine = json!({"link": "https://a.b"});
-        assert_eq!(Slack.validate(&content(fine)), Vec::<String>::new());
+        assert_eq!(
+            crate::review::testing::problems(&Slack, &content(fine)),
+            Vec::<String>::new()
+        );
         let post = content(json!({
             "kind": "story",
             "body": "a".repeat(39_990),
@@ -294,7 +338,7 @@ mod tests {
             "options": {"first_comment": "Hi"},
         }));
         assert_eq!(
-            Slack.validate(&post),
+            crate::review::testing::problems(&Slack, &post),
             [
                 "stories, reels and replies on Slack are not supported",
                 "the message has 40007 characters; Slack takes 40000",
@@ -304,7 +348,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            Slack.validate(&Content::default()),
+            crate::review::testing::problems(&Slack, &Content::default()),
             ["a Slack message needs a body or a link"]
         );
     }

@@ -25,16 +25,16 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE};
 use reqwest::{Method, RequestBuilder};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Platform, Step};
-use crate::account::Account;
-use crate::http::{
-    Effect, Reply, Session, by_status, one_line, shortened, unreadable, web_address,
-};
+use crate::account::{Account, Renewed, Standing};
+use crate::http::{Api, Effect, Reply, Session, by_status, one_line, shortened, unreadable};
+use crate::limits::{Figure, Quota};
 use crate::media;
 use crate::outcome::{Failure, Published, Reason, Scope};
 use crate::post::{ClaimedPost, Content, Kind, Media};
+use crate::review::Review;
 
 /// Videos: insert (2026-11).
 const TITLE_LIMIT: usize = 100;
@@ -43,12 +43,43 @@ const TAGS_LIMIT: usize = 500;
 /// `maxSize` of the discovery document, revision 20261104.
 const FILE_LIMIT_BYTES: u64 = 274_877_906_944;
 
+/// Where upload sessions live.
+const HOSTS: &[&str] = &["www.googleapis.com", "youtube.googleapis.com"];
+
 /// Limits by the second or minute come without a time to wait.
 const SHORT_PAUSE: Duration = Duration::from_mins(1);
 /// A channel's cap on uploads counts over a day.
 const DAY: Duration = Duration::from_hours(24);
 /// How much of Google's own words goes into a message, in characters.
 const WORDS_LIMIT: usize = 300;
+
+/// What the documentation says.
+const FIGURES: &[Figure] = &[
+    Figure {
+        name: "title_chars",
+        value: 100.0,
+        as_of: "2026-11",
+        source: "videos: insert",
+    },
+    Figure {
+        name: "description_bytes",
+        value: 5_000.0,
+        as_of: "2026-11",
+        source: "videos: insert",
+    },
+    Figure {
+        name: "tags_chars",
+        value: 500.0,
+        as_of: "2026-11",
+        source: "videos: insert",
+    },
+    Figure {
+        name: "file_bytes",
+        value: 274_877_906_944.0,
+        as_of: "2026-11",
+        source: "maxSize of the discovery document, revision 20261104",
+    },
+];
 
 /// The YouTube client.
 #[derive(Debug)]
@@ -59,6 +90,10 @@ impl Platform for YouTube {
         "youtube"
     }
 
+    fn title(&self) -> &'static str {
+        "YouTube"
+    }
+
     fn cap(&self) -> usize {
         4
     }
@@ -67,25 +102,55 @@ impl Platform for YouTube {
         "https://www.googleapis.com"
     }
 
-    fn validate(&self, content: &Content) -> Vec<String> {
-        let mut problems = Vec::new();
+    fn spacing(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn figures(&self) -> &'static [Figure] {
+        FIGURES
+    }
+
+    fn quotas(&self) -> &'static [Quota] {
+        &[]
+    }
+
+    fn options(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("title", "the video's title"),
+            ("privacy", "public, unlisted or private"),
+            ("tags", "a list of texts"),
+            ("category_id", "such as \"22\""),
+            ("made_for_kids", "true or false"),
+        ]
+    }
+
+    fn settings(&self) -> &'static [(&'static str, &'static str)] {
+        &[(
+            "privacy",
+            "public, unlisted or private, where the post does not say",
+        )]
+    }
+
+    fn validate(&self, review: &mut Review<'_>) {
+        let content = review.content;
         if content.kind != Kind::Post {
-            problems.push("stories, reels and replies on YouTube are not supported yet".to_owned());
+            review.problem("stories, reels and replies on YouTube are not supported yet");
         }
         let (options, wrong) = Options::read(content);
-        problems.extend(wrong);
-        problems.extend(text_problems(content, &options));
-        // A list that can't be read is reported by `media::problems`.
-        if let Ok(media) = content.media() {
-            problems.extend(media_problem(&media));
+        wrong
+            .into_iter()
+            .for_each(|problem| review.problem(problem));
+        for problem in text_problems(content, &options) {
+            review.problem(problem);
         }
-        if let Some(Err(problem)) = content.link.as_deref().map(web_address) {
-            problems.push(format!("link: {problem}"));
+        let media: Vec<Media> = review
+            .media
+            .iter()
+            .map(|(medium, _)| medium.clone())
+            .collect();
+        if let Some(problem) = media_problem(&media) {
+            review.problem(problem);
         }
-        if content.options.contains_key("first_comment") {
-            problems.push("a first comment on YouTube is not supported yet".to_owned());
-        }
-        problems
     }
 
     fn validate_account(&self, external_id: &str) -> Result<(), String> {
@@ -101,6 +166,10 @@ impl Platform for YouTube {
         ))
     }
 
+    fn validate_settings(&self, _settings: &Map<String, Value>) -> Vec<String> {
+        Vec::new()
+    }
+
     fn step<'a>(
         &'a self,
         session: &'a Session<'a>,
@@ -113,6 +182,22 @@ impl Platform for YouTube {
             }
         }
         .boxed_local()
+    }
+
+    fn can_refresh(&self, _api: &Api<'_>) -> bool {
+        false
+    }
+
+    fn refresh_ahead(&self) -> Duration {
+        Duration::from_mins(10)
+    }
+
+    fn refresh<'a>(&'a self, _api: &'a Api<'a>) -> LocalBoxFuture<'a, Result<Renewed, Failure>> {
+        async move { Err(Failure::rejected("YouTube tokens are not refreshed")) }.boxed_local()
+    }
+
+    fn check<'a>(&'a self, _api: &'a Api<'a>) -> LocalBoxFuture<'a, Result<Standing, Failure>> {
+        async move { Ok(Standing::default()) }.boxed_local()
     }
 }
 
@@ -283,8 +368,14 @@ impl Upload {
     }
 
     fn request(&self, session: &Session<'_>) -> Result<RequestBuilder, Failure> {
-        let request = session.request_to(Method::PUT, &self.session);
-        request.ok_or_else(|| Failure::Unconfirmed {
+        let trusted = session.api.trusts(&self.session, HOSTS);
+        let request = || {
+            session
+                .api
+                .anonymous(Method::PUT, &self.session)
+                .bearer_auth(session.api.token())
+        };
+        trusted.then(request).ok_or_else(|| Failure::Unconfirmed {
             reason: Reason::new(
                 "moved",
                 "the upload was begun on another host; look at the channel before trying again",
@@ -298,13 +389,17 @@ async fn open(session: &Session<'_>) -> Result<media::Source, Failure> {
     let [video] = media.as_slice() else {
         return Err(Failure::rejected("YouTube needs exactly one video"));
     };
-    media::open(video, session.http, FILE_LIMIT_BYTES).await
+    media::open(video, session.api.http, FILE_LIMIT_BYTES).await
 }
 
 async fn start(session: &Session<'_>) -> Result<Step, Failure> {
     let source = open(session).await?;
-    let path = format!("/upload/youtube/{}/videos", session.version.unwrap_or("v3"));
+    let path = format!(
+        "/upload/youtube/{}/videos",
+        session.api.version.unwrap_or("v3")
+    );
     let request = session
+        .api
         .request(Method::POST, &path)
         .query(&[("uploadType", "resumable"), ("part", "snippet,status")])
         .header("X-Upload-Content-Length", source.length)
@@ -312,11 +407,11 @@ async fn start(session: &Session<'_>) -> Result<Step, Failure> {
         .json(&video(session.post));
     let reply = session.send(request, Effect::Prepares).await?;
     if !reply.status.is_success() {
-        return Err(classify(&reply, Effect::Prepares, session.now));
+        return Err(classify(&reply, Effect::Prepares, session.api.now));
     }
     let address = reply.header("location");
     let address = address
-        .filter(|address| session.is_own_origin(address))
+        .filter(|address| session.api.trusts(address, HOSTS))
         .ok_or_else(|| unreadable(&reply, Effect::Prepares))?;
     let upload = Upload {
         session: address.to_owned(),
@@ -349,7 +444,7 @@ async fn probe(session: &Session<'_>, upload: &Upload) -> Result<Progress, Failu
         .header(CONTENT_LENGTH, 0)
         .header(CONTENT_RANGE, range);
     let reply = session.send(request, Effect::Reads).await?;
-    Progress::of(&reply, Effect::Reads, session.now)
+    Progress::of(&reply, Effect::Reads, session.api.now)
 }
 
 async fn send(session: &Session<'_>, upload: &Upload) -> Result<Step, Failure> {
@@ -360,12 +455,12 @@ async fn send(session: &Session<'_>, upload: &Upload) -> Result<Step, Failure> {
     }
     let request = upload
         .request(session)?
-        .timeout(session.http.timeouts.upload)
+        .timeout(session.api.http.timeouts.upload)
         .header(CONTENT_LENGTH, source.length)
         .header(CONTENT_TYPE, source.mime)
         .body(source.body);
     let progress = match session.send(request, Effect::Publishes).await {
-        Ok(reply) => Progress::of(&reply, Effect::Publishes, session.now),
+        Ok(reply) => Progress::of(&reply, Effect::Publishes, session.api.now),
         Err(failure) => Err(failure),
     };
     match progress {
@@ -438,6 +533,7 @@ impl Video {
             permalink: Some(format!("https://www.youtube.com/watch?v={}", self.id)),
             id: self.id,
             warnings: Vec::new(),
+            pause: None,
         }
     }
 }

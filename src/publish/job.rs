@@ -1,26 +1,38 @@
 //! A claimed post on its way to its platform, and what settles it before it sets out.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use secrecy::ExposeSecret;
 use serde_json::Value;
+use url::Url;
 
-use super::{Settings, problems};
-use crate::account::Credentials;
-use crate::http::Trail;
-use crate::outcome::{Block, Outcome, Reason, Settled, Verdict};
+use super::{Context, Settings};
+use crate::account::{Account, AccountId, App, Credentials};
+use crate::config::PlatformSettings;
+use crate::http::{Api, Base, Trail};
+use crate::media::{self, Facts};
+use crate::outcome::{Block, Failure, Outcome, Reason, Settled, Verdict};
 use crate::platform::{self, Platform};
 use crate::post::{Action, ClaimedPost};
-use crate::secret;
+use crate::review;
+use crate::secret::{self, Key};
 
 /// A post that takes steps.
 pub(super) struct Job {
     pub(super) post: ClaimedPost,
     pub(super) platform: &'static dyn Platform,
-    pub(super) credentials: Credentials,
+    /// What opens its account, shared with the account's other posts.
+    pub(super) keyring: Rc<Keyring>,
+    /// The application that the configuration names.
+    app: App,
     /// Where its requests go.
-    pub(super) base: String,
+    base: Base,
+    /// What its media are, as far as they were looked at.
+    pub(super) facts: RefCell<Rc<[Facts]>>,
     pub(super) trail: Trail,
     pub(super) checkpoint: RefCell<Option<Value>>,
     pub(super) started: Cell<Option<Instant>>,
@@ -38,16 +50,31 @@ pub(super) struct Unstarted {
 
 impl Job {
     /// Settles what needs no platform, and opens the credentials of the rest.
-    pub(super) fn new(post: ClaimedPost, settings: &Settings) -> Result<Self, Box<Unstarted>> {
-        match prepare(&post, settings) {
-            Ok((platform, credentials)) => {
-                let base = base(&post, platform, settings);
+    pub(super) fn new(
+        post: ClaimedPost,
+        settings: &Settings,
+        policy: &media::Policy,
+        keyrings: &mut Keyrings,
+    ) -> Result<Self, Box<Unstarted>> {
+        match prepare(&post, settings, policy, keyrings) {
+            Ok((platform, facts, keyring)) => {
+                let base = base(
+                    &post.account,
+                    platform,
+                    settings.of(platform),
+                    settings.sandbox.as_ref(),
+                );
                 let checkpoint = RefCell::new(post.checkpoint.clone());
                 Ok(Self {
+                    app: settings
+                        .of(platform)
+                        .map(PlatformSettings::app)
+                        .unwrap_or_default(),
                     post,
                     platform,
-                    credentials,
+                    keyring,
                     base,
+                    facts: RefCell::new(facts.into()),
                     trail: Trail::default(),
                     checkpoint,
                     started: Cell::new(None),
@@ -101,18 +128,127 @@ impl Job {
         }
     }
 
+    /// The account's dealings with its platform.
+    pub(super) fn api<'a>(
+        &'a self,
+        credentials: &'a Credentials,
+        context: &Context<'a>,
+    ) -> Api<'a> {
+        let settings = context.settings.of(self.platform);
+        Api {
+            account: &self.post.account,
+            credentials,
+            app: &self.app,
+            http: context.http,
+            base: &self.base,
+            version: settings.and_then(|settings| settings.api_version.as_deref()),
+            limits: context.settings.limits(self.platform),
+            now: context.clock.now(),
+        }
+    }
+
+    /// Looks at the media that are elsewhere, and at the whole post again with what that told.
+    pub(super) async fn look(&self, context: &Context<'_>) -> Result<(), Failure> {
+        let media = self.post.content.media().map_err(Failure::rejected)?;
+        if media.iter().all(|medium| medium.url.is_none()) {
+            return Ok(());
+        }
+        let mut facts = self.facts.borrow().to_vec();
+        for (place, medium) in media.iter().enumerate() {
+            if medium.url.is_some() {
+                facts[place] = media::look(place + 1, medium, context.http).await?;
+            }
+        }
+        let limits = context.settings.limits(self.platform);
+        let known = (facts.clone(), Vec::new());
+        let problems = review::problems(self.platform, &self.post.content, known, limits);
+        *self.facts.borrow_mut() = facts.into();
+        if problems.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::rejected(problems.join("; ")))
+    }
+
+    /// The same for an outcome's words.
+    pub(super) fn redact_outcome(&self, outcome: &mut Outcome) {
+        if let Some(reason) = outcome.reason_mut() {
+            self.redact(&mut reason.message);
+            reason.code.iter_mut().for_each(|code| self.redact(code));
+        }
+    }
+
     /// Text without this account's secrets: a platform may quote them back.
     pub(super) fn redact(&self, text: &mut String) {
-        let secrets = [
-            Some(&self.credentials.access_token),
-            self.credentials.refresh_token.as_ref(),
-        ];
-        for secret in secrets.into_iter().flatten() {
+        let credentials = self.keyring.credentials();
+        let app = self.app.client_secret.iter();
+        for secret in credentials.secrets().chain(app) {
             let secret = secret.expose_secret();
             if !secret.is_empty() && text.contains(secret) {
                 *text = text.replace(secret, "[redacted]");
             }
         }
+    }
+}
+
+/// What opens an account, as it stands now.
+pub(super) struct Keyring {
+    /// As the database has them.
+    sealed: RefCell<String>,
+    credentials: RefCell<Rc<Credentials>>,
+    /// When the access token ends, if that is known.
+    pub(super) expires_at: Cell<Option<DateTime<Utc>>>,
+    /// A refresh was tried in this run.
+    pub(super) tried: Cell<bool>,
+}
+
+impl Keyring {
+    pub(super) fn credentials(&self) -> Rc<Credentials> {
+        Rc::clone(&self.credentials.borrow())
+    }
+
+    /// Whether it is this sealed value that was opened.
+    pub(super) fn is(&self, sealed: &str) -> bool {
+        *self.sealed.borrow() == sealed
+    }
+
+    pub(super) fn replace(
+        &self,
+        sealed: String,
+        credentials: Credentials,
+        expires_at: Option<DateTime<Utc>>,
+    ) {
+        *self.sealed.borrow_mut() = sealed;
+        *self.credentials.borrow_mut() = Rc::new(credentials);
+        self.expires_at.set(expires_at);
+    }
+}
+
+/// The keyrings of a run: an account's credentials are opened once.
+#[derive(Default)]
+pub(super) struct Keyrings(HashMap<AccountId, Rc<Keyring>>);
+
+impl Keyrings {
+    /// The account's keyring, or why its credentials can't be opened.
+    fn of(
+        &mut self,
+        account: &Account,
+        sealed: &str,
+        key: Option<&Key>,
+    ) -> Result<Rc<Keyring>, String> {
+        if let Some(keyring) = self.0.get(&account.id) {
+            return Ok(Rc::clone(keyring));
+        }
+        let key = key.ok_or("there is no key: ENCRYPTION_KEY is not set")?;
+        let credentials = secret::open(key, &account.platform, &account.external_id, sealed)
+            .map_err(|error| error.to_string())?;
+        let keyring = Rc::new(Keyring {
+            sealed: RefCell::new(sealed.to_owned()),
+            credentials: RefCell::new(Rc::new(credentials)),
+            expires_at: Cell::new(account.token_expires_at),
+            tried: Cell::new(false),
+        });
+        self.0.insert(account.id, Rc::clone(&keyring));
+        Ok(keyring)
     }
 }
 
@@ -132,7 +268,9 @@ impl From<Outcome> for Refused {
 fn prepare(
     post: &ClaimedPost,
     settings: &Settings,
-) -> Result<(&'static dyn Platform, Credentials), Refused> {
+    policy: &media::Policy,
+    keyrings: &mut Keyrings,
+) -> Result<(&'static dyn Platform, Vec<Facts>, Rc<Keyring>), Refused> {
     match post.action {
         Action::Expire => return Err(Outcome::Expired.into()),
         Action::Recover => return Err(interrupted().into()),
@@ -145,22 +283,16 @@ fn prepare(
             "this version knows no platform `{name}`; it knows {known}"
         ))
     })?;
-    let problems = problems(platform, post);
+    let known = media::examine(&post.content, policy);
+    let facts = known.0.clone();
+    let problems = review::problems(platform, &post.content, known, settings.limits(platform));
     if !problems.is_empty() {
         return Err(rejected(problems.join("; ")).into());
     }
     let sealed = post.account.credentials.as_deref();
     let sealed = sealed.ok_or_else(|| without_token(post))?;
-    let opened = match &settings.key {
-        Some(key) => {
-            let account = &post.account;
-            secret::open(key, &account.platform, &account.external_id, sealed)
-                .map_err(|error| error.to_string())
-        }
-        None => Err("there is no key: ENCRYPTION_KEY is not set".to_owned()),
-    };
-    match opened {
-        Ok(credentials) => Ok((platform, credentials)),
+    match keyrings.of(&post.account, sealed, settings.key.as_ref()) {
+        Ok(keyring) => Ok((platform, facts, keyring)),
         Err(why) => Err(Refused {
             outcome: Outcome::Released,
             locked: Some(why),
@@ -195,14 +327,27 @@ fn without_token(post: &ClaimedPost) -> Outcome {
     }
 }
 
-/// Where the post's requests go: the configuration's address, the sandbox, or the platform.
-fn base(post: &ClaimedPost, platform: &dyn Platform, settings: &Settings) -> String {
-    let name = platform.name();
-    let own = settings.platforms.get(name);
-    let own = own.and_then(|settings| settings.base_url.as_ref());
-    match (own, &settings.sandbox) {
-        (Some(url), _) => url.as_str().trim_end_matches('/').to_owned(),
-        (None, Some(url)) => format!("{}/{name}", url.as_str().trim_end_matches('/')),
-        (None, None) => platform.base_url(&post.account).to_owned(),
+/// Where an account's requests go: the configuration's address, the sandbox, or the platform.
+pub(crate) fn base(
+    account: &Account,
+    platform: &dyn Platform,
+    settings: Option<&PlatformSettings>,
+    sandbox: Option<&Url>,
+) -> Base {
+    let own = settings.and_then(|settings| settings.base_url.as_ref());
+    let stand_in = |url: String| Base {
+        url,
+        is_stand_in: true,
+    };
+    match (own, sandbox) {
+        (Some(url), _) => stand_in(url.as_str().trim_end_matches('/').to_owned()),
+        (None, Some(url)) => {
+            let url = url.as_str().trim_end_matches('/');
+            stand_in(format!("{url}/{}", platform.name()))
+        }
+        (None, None) => Base {
+            url: platform.base_url(account).to_owned(),
+            is_stand_in: false,
+        },
     }
 }

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use crate::config::{ClassPace, PaceSettings};
+use crate::config::{ClassPace, PaceSettings, PlatformSettings};
 use crate::schedule::Lateness;
 
 /// What `max-speed` allows a platform: no cap of ours, but a process may only have so many open connections.
@@ -53,6 +53,15 @@ impl Pace {
             (Some(cap), _) => cap.get(),
             (None, Self::MaxSpeed) => MAX_SPEED_CAP,
             (None, _) => platform_cap,
+        }
+    }
+
+    /// How far apart two posts of one account start. The configuration's word holds at every pace.
+    pub(super) fn spacing(&self, own: Duration, settings: Option<&PlatformSettings>) -> Duration {
+        match (settings.and_then(|settings| settings.spacing), self) {
+            (Some(spacing), _) => spacing.0,
+            (None, Self::MaxSpeed) => Duration::ZERO,
+            (None, _) => own,
         }
     }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::time::{Sleep, sleep_until};
 
@@ -51,6 +51,10 @@ pub(super) struct Queue {
     classes: Classes,
     class_in_flight: [usize; CLASSES],
     class_opens: [Option<Instant>; CLASSES],
+    /// How far apart two posts of one account start.
+    spacing: Duration,
+    /// When the account's next post may start; empty without a spacing.
+    account_opens: HashMap<AccountId, Instant>,
     in_flight: usize,
     max_in_flight: usize,
     stopped: bool,
@@ -58,7 +62,11 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn new(entries: impl IntoIterator<Item = Entry>, classes: Classes) -> Self {
+    pub(super) fn new(
+        entries: impl IntoIterator<Item = Entry>,
+        classes: Classes,
+        spacing: Duration,
+    ) -> Self {
         let mut queue = Self {
             entries: HashMap::new(),
             accounts: HashMap::new(),
@@ -68,6 +76,8 @@ impl Queue {
             classes,
             class_in_flight: [0; CLASSES],
             class_opens: [None; CLASSES],
+            spacing,
+            account_opens: HashMap::new(),
             in_flight: 0,
             max_in_flight: 0,
             stopped: false,
@@ -142,8 +152,10 @@ impl Queue {
             return;
         };
         posts.pop_front();
-        if let Some(head) = posts.front() {
-            self.ready[self.entries[head].lateness as usize].insert(*head);
+        let Some(&head) = posts.front() else { return };
+        match self.account_opens.get(&account) {
+            Some(&opens) => drop(self.waiting.insert((opens, head))),
+            None => drop(self.ready[self.entries[&head].lateness as usize].insert(head)),
         }
     }
 
@@ -166,6 +178,10 @@ impl Queue {
         self.ready[class].remove(&place);
         if self.started.insert(place) {
             self.class_opens[class] = Some(now + self.classes[class].between_starts);
+            if !self.spacing.is_zero() {
+                let account = self.entries[&place].account;
+                self.account_opens.insert(account, now + self.spacing);
+            }
         }
         self.in_flight += 1;
         self.max_in_flight = self.max_in_flight.max(self.in_flight);

@@ -3,21 +3,30 @@
 //! <https://developers.facebook.com/docs/graph-api/reference/page/feed>. No idempotency key;
 //! an attempt in doubt is looked up in the Page's list of posts.
 
+use axum::body::Body;
 use axum::http::Method;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use super::graph::{self, GraphError};
+use super::post::{Draft, Post};
+use super::steps::Step;
 use super::wire::{self, Call, Fields, Refusal, Reply};
-use super::world::{Draft, Platform, Post};
+use super::world::Platform;
 
 /// Not documented; the figure that working clients use.
 const MAX_MESSAGE_CHARS: usize = 63_206;
 
+/// What every request here needs.
+const SCOPE: &str = "pages_manage_posts";
+
 const FEED_PARAMS: [&str; 5] = ["message", "link", "published", "access_token", "fields"];
 
-pub(super) fn answer(call: &Call<'_>) -> Reply {
-    route(call).unwrap_or_else(|error| error.into_response().into())
+pub(super) async fn answer(mut call: Call<'_>, body: Body) -> Reply {
+    match call.read(body).await {
+        Ok(()) => route(&call).unwrap_or_else(|error| error.into_response().into()),
+        Err(refusal) => refuse(refusal).into(),
+    }
 }
 
 fn route(call: &Call<'_>) -> Result<Reply, GraphError> {
@@ -47,7 +56,7 @@ pub(super) fn refuse(refusal: Refusal) -> Response {
 }
 
 fn feed(call: &Call<'_>, page: &str, fields: &Fields) -> Result<Reply, GraphError> {
-    if let Err(refusal) = graph::authorize(call, fields) {
+    if let Err(refusal) = graph::authorize(call, fields, SCOPE) {
         return Ok(refuse(refusal).into());
     }
     call.flight.of_account(page);
@@ -58,16 +67,18 @@ fn feed(call: &Call<'_>, page: &str, fields: &Fields) -> Result<Reply, GraphErro
     // Checked before anything is published: a bad field list must not cost a post.
     select(&blank(), fields)?;
     let mut world = call.flight.twin.world();
-    Ok(world.publishing(Platform::Facebook, refuse, |world| {
-        let number = 122_100_000_000_000 + world.mint();
-        let id = format!("{page}_{number}");
-        let permalink = format!("https://www.facebook.com/{page}/posts/{number}");
-        let post = world.publish(Platform::Facebook, draft, id, permalink);
-        match select(&node(post), fields) {
-            Ok(body) => wire::json(axum::http::StatusCode::OK, body),
-            Err(error) => error.into_response(),
-        }
-    }))
+    Ok(
+        world.step(Platform::Facebook, Step::Publish, refuse, |world| {
+            let number = 122_100_000_000_000 + world.mint();
+            let id = format!("{page}_{number}");
+            let permalink = format!("https://www.facebook.com/{page}/posts/{number}");
+            let post = world.publish(Platform::Facebook, draft, id, permalink);
+            match select(&node(post), fields) {
+                Ok(body) => wire::json(axum::http::StatusCode::OK, body),
+                Err(error) => error.into_response(),
+            }
+        }),
+    )
 }
 
 /// The post in a request; the inner error is the content rejection, which has no fault of form.
@@ -109,27 +120,31 @@ fn draft(page: &str, fields: &Fields) -> Result<Result<Draft, Refusal>, GraphErr
 }
 
 fn published_posts(call: &Call<'_>, page: &str, fields: &Fields) -> Result<Reply, GraphError> {
-    if let Err(refusal) = graph::authorize(call, fields) {
+    if let Err(refusal) = graph::authorize(call, fields, SCOPE) {
         return Ok(refuse(refusal).into());
     }
     call.flight.of_account(page);
-    let world = call.flight.twin.world();
+    let mut world = call.flight.twin.world();
     let posts = world.posts_of(Platform::Facebook, page);
     let body = graph::list(posts, fields, "created_time,message,id", node)?;
-    Ok(graph::ok(body))
+    Ok(world.step(Platform::Facebook, Step::Status, refuse, |_| {
+        graph::ok(body)
+    }))
 }
 
 fn post(call: &Call<'_>, id: &str, fields: &Fields) -> Result<Reply, GraphError> {
-    if let Err(refusal) = graph::authorize(call, fields) {
+    if let Err(refusal) = graph::authorize(call, fields, SCOPE) {
         return Ok(refuse(refusal).into());
     }
     let account = id.rsplit_once('_').map_or(id, |(page, _)| page);
     call.flight.of_account(account);
-    let world = call.flight.twin.world();
+    let mut world = call.flight.twin.world();
     let post = world.post(Platform::Facebook, id);
     let post = post.ok_or_else(|| GraphError::no_such_object(id))?;
     let body = graph::select(&node(post), fields, "created_time,message,id")?;
-    Ok(graph::ok(body))
+    Ok(world.step(Platform::Facebook, Step::Status, refuse, |_| {
+        graph::ok(body)
+    }))
 }
 
 /// A publishing request answers with the id alone unless it asks for more.

@@ -11,7 +11,8 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
-use super::wire::{self, BadBody, Call, Fields, Refusal, Reply};
+use super::post::Post;
+use super::wire::{self, BadBody, Call, Fields, Refusal};
 
 /// Major versions in service; every minor version so far is 0.
 const VERSIONS: std::ops::RangeInclusive<u32> = 20..=26;
@@ -134,7 +135,7 @@ pub(super) fn refuse(refusal: Refusal) -> GraphError {
             "Error validating access token: The user has not authorized application.",
         )
         .sub(458),
-        Refusal::NoScope => {
+        Refusal::NoScope { .. } => {
             GraphError::new(200, "(#200) Permissions error").status(StatusCode::FORBIDDEN)
         }
         Refusal::RateLimited { .. } => GraphError::new(4, "(#4) Application request limit reached"),
@@ -180,9 +181,14 @@ fn is_version(segment: &str) -> bool {
     })
 }
 
-/// The token is in the header or among the parameters.
-pub(super) fn authorize(call: &Call<'_>, fields: &Fields) -> Result<(), Refusal> {
-    wire::check_token(call.bearer().or_else(|| fields.get("access_token")))?;
+/// The token is in the header or among the parameters, and has the scope `needed`.
+pub(super) fn authorize(
+    call: &Call<'_>,
+    fields: &Fields,
+    needed: &'static str,
+) -> Result<(), Refusal> {
+    let token = call.bearer().or_else(|| fields.get("access_token"));
+    call.check_token(token, needed)?;
     Ok(())
 }
 
@@ -235,10 +241,10 @@ fn top_level(fields: &str) -> impl Iterator<Item = &str> {
 
 /// The list answer of an edge, newest first, from nodes made on demand.
 pub(super) fn list<'a>(
-    nodes: impl Iterator<Item = &'a super::world::Post>,
+    nodes: impl Iterator<Item = &'a Post>,
     fields: &Fields,
     default: &str,
-    node: impl Fn(&super::world::Post) -> Map<String, Value>,
+    node: impl Fn(&Post) -> Map<String, Value>,
 ) -> Result<Value, GraphError> {
     let limit = match fields.get("limit") {
         None => 25,
@@ -266,8 +272,8 @@ pub(super) fn time(time: chrono::DateTime<chrono::Utc>) -> String {
     time.format("%Y-%m-%dT%H:%M:%S+0000").to_string()
 }
 
-pub(super) fn ok(body: Value) -> Reply {
-    wire::json(StatusCode::OK, body).into()
+pub(super) fn ok(body: Value) -> Response {
+    wire::json(StatusCode::OK, body)
 }
 
 #[cfg(test)]

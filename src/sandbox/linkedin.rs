@@ -7,17 +7,23 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::little;
+use super::post::{Draft, Family, Medium};
+use super::steps::Step;
 use super::wire::{self, Call, Refusal, Refused, Reply};
-use super::world::{Draft, Platform};
+use super::world::Platform;
 
 /// Versions in service, as `YYYYMM`.
 const VERSIONS: std::ops::RangeInclusive<u32> = 202_508..=202_611;
+
+/// Either is enough here: which of them a post needs depends on its author.
+const SCOPES: &str = "w_organization_social|w_member_social";
 
 const MAX_COMMENTARY_CHARS: usize = 3000;
 const MAX_TITLE_CHARS: usize = 400;
@@ -37,8 +43,11 @@ impl Shares {
     }
 }
 
-pub(super) fn answer(call: &Call<'_>) -> Reply {
-    route(call).unwrap_or_else(Reply::from)
+pub(super) async fn answer(mut call: Call<'_>, body: Body) -> Reply {
+    match call.read(body).await {
+        Ok(()) => route(&call).unwrap_or_else(Reply::from),
+        Err(refusal) => refuse(refusal).into(),
+    }
 }
 
 fn route(call: &Call<'_>) -> Result<Reply, Refused> {
@@ -71,7 +80,7 @@ pub(super) fn refuse(refusal: Refusal) -> Response {
             "REVOKED_ACCESS_TOKEN",
             "The token used in the request has been revoked by the user",
         ),
-        Refusal::NoScope => (
+        Refusal::NoScope { .. } => (
             403,
             Some(100),
             "ACCESS_DENIED",
@@ -135,7 +144,7 @@ fn invalid(path: &str, code: &str, description: &str) -> Refused {
 }
 
 fn check_headers(call: &Call<'_>) -> Result<(), Refused> {
-    wire::check_token(call.bearer()).map_err(refuse)?;
+    call.check_token(call.bearer(), SCOPES).map_err(refuse)?;
     let Some(version) = call.header("linkedin-version") else {
         let message = "A version must be present. Please specify a version by adding the LinkedIn-Version header.";
         return Err(error(400, None, Some("VERSION_MISSING"), message));
@@ -175,15 +184,18 @@ fn create(call: &Call<'_>) -> Result<Reply, Refused> {
         let message = format!("Content is a duplicate of {urn}");
         return Err(error(422, None, Some("DUPLICATE_POST"), &message));
     }
-    Ok(world.publishing(Platform::Linkedin, refuse, |world| {
-        let urn = format!("urn:li:share:{}", 7_100_000_000_000_000_000 + world.mint());
-        world.shares.0.insert(key, (now, urn.clone()));
-        let permalink = format!("https://www.linkedin.com/feed/update/{urn}/");
-        let post = world.publish(Platform::Linkedin, draft, urn, permalink);
-        let id = HeaderValue::from_str(&post.id).expect("a URN with a number is a valid header");
-        let name = HeaderName::from_static("x-restli-id");
-        (StatusCode::CREATED, [(name, id)]).into_response()
-    }))
+    Ok(
+        world.step(Platform::Linkedin, Step::Publish, refuse, |world| {
+            let urn = format!("urn:li:share:{}", 7_100_000_000_000_000_000 + world.mint());
+            world.shares.0.insert(key, (now, urn.clone()));
+            let permalink = format!("https://www.linkedin.com/feed/update/{urn}/");
+            let post = world.publish(Platform::Linkedin, draft, urn, permalink);
+            let id =
+                HeaderValue::from_str(&post.id).expect("a URN with a number is a valid header");
+            let name = HeaderName::from_static("x-restli-id");
+            (StatusCode::CREATED, [(name, id)]).into_response()
+        }),
+    )
 }
 
 /// What LinkedIn compares to find duplicates.
@@ -347,10 +359,16 @@ fn read_media(media: &Map<String, Value>, path: &str, draft: &mut Draft) -> Resu
             description,
         ));
     }
+    let family = match id.split(':').nth(2) {
+        Some("video") => Family::Video,
+        Some("document") => Family::Document,
+        _ => Family::Image,
+    };
+    let mut medium = Medium::at(family, id);
     if media.contains_key("altText") {
-        required_at(media, path, "altText")?;
+        medium.alt = Some(required_at(media, path, "altText")?.to_owned());
     }
-    draft.media.push(id.to_owned());
+    draft.media.push(medium);
     if let Some(title) = media.get("title").and_then(Value::as_str) {
         draft.title = Some(title.to_owned());
     }

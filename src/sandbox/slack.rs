@@ -4,17 +4,26 @@
 //! `ok: false`. No idempotency key; a message carries its sender's own id in `metadata`, and the
 //! channel's history shows it.
 
+use axum::body::Body;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use super::post::{Draft, Family, Medium, Post};
+use super::steps::Step;
 use super::wire::{self, BadBody, Call, Fields, Refusal, Refused, Reply};
-use super::world::{Draft, Platform, Post, World};
+use super::world::{Platform, World};
 
 const MAX_TEXT_CHARS: usize = 40_000;
 const MAX_MARKDOWN_CHARS: usize = 12_000;
 const DEFAULT_RETRY_AFTER_SECONDS: u64 = 1;
 const BOT: &str = "B0SANDBOX";
+
+/// What these methods ask of a token is not written down; a token that may do anything here will do.
+const ANY_SCOPE: &str =
+    "chat:write|channels:history|groups:history|im:history|mpim:history|files:read|files:write";
+/// By the kind of the conversation.
+const HISTORY_SCOPES: &str = "channels:history|groups:history|im:history|mpim:history";
 
 const MESSAGE_ARGS: [&str; 18] = [
     "token",
@@ -48,17 +57,20 @@ const HISTORY_ARGS: [&str; 8] = [
     "include_all_metadata",
 ];
 
-pub(super) fn answer(call: &Call<'_>) -> Reply {
-    route(call).unwrap_or_else(Reply::from)
+pub(super) async fn answer(mut call: Call<'_>, body: Body) -> Reply {
+    match call.read(body).await {
+        Ok(()) => route(&call).unwrap_or_else(Reply::from),
+        Err(refusal) => refuse(refusal).into(),
+    }
 }
 
 fn route(call: &Call<'_>) -> Result<Reply, Refused> {
     type Handler = fn(&Call<'_>, &Fields) -> Result<Reply, Refused>;
-    let handler: Handler = match (call.method, call.path) {
-        (&Method::POST, "api/chat.postMessage") => post_message,
-        (&Method::GET | &Method::POST, "api/chat.getPermalink") => permalink,
-        (&Method::GET | &Method::POST, "api/auth.test") => auth_test,
-        (&Method::GET | &Method::POST, "api/conversations.history") => history,
+    let (handler, needed): (Handler, _) = match (call.method, call.path) {
+        (&Method::POST, "api/chat.postMessage") => (post_message, "chat:write"),
+        (&Method::GET | &Method::POST, "api/chat.getPermalink") => (permalink, ANY_SCOPE),
+        (&Method::GET | &Method::POST, "api/auth.test") => (auth_test, ANY_SCOPE),
+        (&Method::GET | &Method::POST, "api/conversations.history") => (history, HISTORY_SCOPES),
         _ => return Err(refuse(Refusal::NotFound).into()),
     };
     let fields = call.fields().map_err(|problem| match problem {
@@ -66,7 +78,7 @@ fn route(call: &Call<'_>) -> Result<Reply, Refused> {
         BadBody::Json => refused("invalid_json"),
         BadBody::NotObject => refused("json_not_object"),
     })?;
-    authorize(call, &fields)?;
+    authorize(call, &fields, needed)?;
     handler(call, &fields)
 }
 
@@ -75,9 +87,9 @@ pub(super) fn refuse(refusal: Refusal) -> Response {
         Refusal::NoToken => refused("not_authed").response(),
         Refusal::Expired => refused("token_expired").response(),
         Refusal::Revoked => refused("token_revoked").response(),
-        Refusal::NoScope => ok(&json!({
+        Refusal::NoScope { needed } => ok(&json!({
             "ok": false, "error": "missing_scope",
-            "needed": "chat:write", "provided": "channels:history",
+            "needed": needed, "provided": "channels:history",
         })),
         Refusal::RateLimited { retry_after } => {
             let seconds = retry_after.map_or(DEFAULT_RETRY_AFTER_SECONDS, |wait| wait.as_secs());
@@ -109,12 +121,13 @@ fn ok(body: &Value) -> Response {
     wire::json(StatusCode::OK, body.clone())
 }
 
-fn authorize(call: &Call<'_>, fields: &Fields) -> Result<(), Refused> {
+fn authorize(call: &Call<'_>, fields: &Fields, needed: &'static str) -> Result<(), Refused> {
     let bearer = call.bearer();
     if bearer.is_none() && call.header("authorization").is_some() {
         return Err(refused("invalid_auth"));
     }
-    wire::check_token(bearer.or_else(|| fields.get("token"))).map_err(refuse)?;
+    let token = bearer.or_else(|| fields.get("token"));
+    call.check_token(token, needed).map_err(refuse)?;
     Ok(())
 }
 
@@ -143,7 +156,7 @@ fn post_message(call: &Call<'_>, fields: &Fields) -> Result<Reply, Refused> {
         return Err(refuse(Refusal::Rejected).into());
     }
     let mut world = call.flight.twin.world();
-    Ok(world.publishing(Platform::Slack, refuse, |world| {
+    Ok(world.step(Platform::Slack, Step::Publish, refuse, |world| {
         let ts = ts(world);
         let permalink = format!(
             "https://sandbox.slack.com/archives/{}/p{}",
@@ -182,13 +195,22 @@ fn draft(channel: &str, fields: &Fields) -> Result<Draft, Refused> {
         account: channel.to_owned(),
         text: unescape(text.or(markdown).unwrap_or_default()),
         media: blocks.map_or(Ok(Vec::new()), images)?,
-        metadata: fields.filled("metadata").map(metadata).transpose()?,
+        details: details(fields)?,
         ..Draft::default()
     })
 }
 
+/// What a message has that readers do not see.
+fn details(fields: &Fields) -> Result<Map<String, Value>, Refused> {
+    let mut details = Map::new();
+    if let Some(text) = fields.filled("metadata") {
+        details.insert("metadata".to_owned(), metadata(text)?);
+    }
+    Ok(details)
+}
+
 /// The images of a message's blocks.
-fn images(blocks: &str) -> Result<Vec<String>, Refused> {
+fn images(blocks: &str) -> Result<Vec<Medium>, Refused> {
     let Ok(Value::Array(blocks)) = serde_json::from_str(blocks) else {
         return Err(refused("invalid_blocks_format"));
     };
@@ -199,7 +221,10 @@ fn images(blocks: &str) -> Result<Vec<String>, Refused> {
     for block in &blocks {
         match block["type"].as_str() {
             Some("image") => match (block["image_url"].as_str(), block["alt_text"].as_str()) {
-                (Some(url), Some(_)) if wire::is_web_url(url) => images.push(url.to_owned()),
+                (Some(url), Some(alt)) if wire::is_web_url(url) => images.push(Medium {
+                    alt: Some(alt.to_owned()),
+                    ..Medium::at(Family::Image, url)
+                }),
                 _ => return Err(refused("invalid_blocks")),
             },
             Some(_) => {}
@@ -247,7 +272,7 @@ fn message(post: &Post, with: WithMetadata) -> Value {
         "ts": post.id,
         "bot_id": BOT,
     });
-    if let (Some(metadata), WithMetadata::Yes) = (&post.metadata, with) {
+    if let (Some(metadata), WithMetadata::Yes) = (post.details.get("metadata"), with) {
         message["metadata"] = metadata.clone();
     }
     message
@@ -256,21 +281,21 @@ fn message(post: &Post, with: WithMetadata) -> Value {
 fn permalink(call: &Call<'_>, fields: &Fields) -> Result<Reply, Refused> {
     check_known(fields, &["token", "channel", "message_ts"])?;
     let channel = channel(call, fields)?;
-    let world = call.flight.twin.world();
+    let mut world = call.flight.twin.world();
     let ts = fields.get("message_ts").unwrap_or_default();
     let post = world.post(Platform::Slack, ts);
     let post = post.filter(|post| post.account == channel);
     let post = post.ok_or_else(|| refused("message_not_found"))?;
     let body = json!({"ok": true, "channel": channel, "permalink": post.permalink});
-    Ok(ok(&body).into())
+    Ok(world.step(Platform::Slack, Step::Status, refuse, |_| ok(&body)))
 }
 
 #[expect(
     clippy::unnecessary_wraps,
     reason = "it has the shape of the other methods"
 )]
-fn auth_test(_: &Call<'_>, _: &Fields) -> Result<Reply, Refused> {
-    Ok(ok(&json!({
+fn auth_test(call: &Call<'_>, _: &Fields) -> Result<Reply, Refused> {
+    let body = json!({
         "ok": true,
         "url": "https://sandbox.slack.com/",
         "team": "Sandbox",
@@ -278,8 +303,9 @@ fn auth_test(_: &Call<'_>, _: &Fields) -> Result<Reply, Refused> {
         "team_id": "T0SANDBOX",
         "user_id": "U0SANDBOX",
         "bot_id": BOT,
-    }))
-    .into())
+    });
+    let mut world = call.flight.twin.world();
+    Ok(world.step(Platform::Slack, Step::Status, refuse, |_| ok(&body)))
 }
 
 /// A `ts` as microseconds, to compare it.
@@ -313,7 +339,7 @@ fn history(call: &Call<'_>, fields: &Fields) -> Result<Reply, Refused> {
     } else {
         WithMetadata::No
     };
-    let world = call.flight.twin.world();
+    let mut world = call.flight.twin.world();
     let mut posts = world
         .posts_of(Platform::Slack, channel)
         .filter(|post| {
@@ -331,13 +357,14 @@ fn history(call: &Call<'_>, fields: &Fields) -> Result<Reply, Refused> {
     }
     let has_more = posts.peek().is_some();
     let cursor = if has_more { last } else { "" };
-    Ok(ok(&json!({
+    let body = json!({
         "ok": true,
         "messages": messages,
         "has_more": has_more,
         "response_metadata": {"next_cursor": cursor},
-    }))
-    .into())
+    });
+    drop(posts);
+    Ok(world.step(Platform::Slack, Step::Status, refuse, |_| ok(&body)))
 }
 
 #[cfg(test)]

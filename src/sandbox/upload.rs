@@ -13,9 +13,12 @@ use futures::StreamExt;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::fault::Kind;
+use super::post::{Draft, Family, Medium};
+use super::steps::Step;
 use super::wire::{self, Call, Refusal, Refused, Reply};
-use super::world::{Draft, Platform, World};
-use super::youtube::{PATH, bad, refuse};
+use super::world::{Platform, World};
+use super::youtube::{PATH, SCOPES, bad, refuse};
 
 /// Chunks come in multiples of this, and an interrupted upload keeps multiples of it.
 const GRAIN: u64 = 262_144;
@@ -29,6 +32,8 @@ pub(super) struct Session {
     total: u64,
     stored: u64,
     hash: Sha256,
+    /// How far the bytes came at best, kept or not: there, no connection is cut a second time.
+    reached: u64,
     published: bool,
 }
 
@@ -41,6 +46,7 @@ impl Session {
             total,
             stored: 0,
             hash: Sha256::new(),
+            reached: 0,
             published: false,
         }
     }
@@ -61,9 +67,9 @@ pub(super) async fn upload(call: &Call<'_>, body: Body) -> Reply {
             return response.into();
         }
     };
-    let fault = call.flight.twin.world().fault(Platform::Youtube);
-    let truth = if fault.is_none_or(super::fault::Kind::accepts) {
-        Some(receive(call, &id, range, body).await)
+    let (fault, cut_at) = fault(&mut call.flight.twin.world(), &id, range);
+    let truth = if fault.is_none_or(Kind::accepts) || cut_at.is_some() {
+        receive(call, &id, range, body, cut_at).await
     } else {
         drain(body).await;
         None
@@ -72,6 +78,27 @@ pub(super) async fn upload(call: &Call<'_>, body: Body) -> Reply {
         (Some(kind), truth) => kind.reply(truth, refuse),
         (None, Some(truth)) => truth.into(),
         (None, None) => refuse(Refusal::Internal).into(),
+    }
+}
+
+/// What strikes a PUT, and at which byte of the video if that matters. The PUT that brings the last
+/// byte publishes too.
+fn fault(world: &mut World, id: &str, range: Range) -> (Option<Kind>, Option<u64>) {
+    let session = world.sessions.get(id);
+    let (total, reached) = session.map_or((0, 0), |session| (session.total, session.reached));
+    let upload = world.fault(Platform::Youtube, Step::Upload);
+    let cut_at = upload.and_then(|kind| kind.cut_at(total));
+    // Not again where it was cut before, and not where the bytes do not get to.
+    let cuts = cut_at.is_none_or(|at| reached < at.max(1) && at <= range.end);
+    let upload = upload.filter(|_| cuts);
+    let publish = if range.end == total {
+        world.fault(Platform::Youtube, Step::Publish)
+    } else {
+        None
+    };
+    match upload {
+        Some(kind) => (Some(kind), cut_at),
+        None => (publish, None),
     }
 }
 
@@ -92,7 +119,7 @@ struct Range {
 fn plan(call: &Call<'_>, id: &str) -> Result<Range, Refused> {
     // The session's address is a secret of its own, so a token is not needed; a bad one is refused.
     if let Some(token) = call.bearer() {
-        wire::check_token(Some(token)).map_err(refuse)?;
+        call.check_token(Some(token), SCOPES).map_err(refuse)?;
     }
     let mut world = call.flight.twin.world();
     let Some(session) = world.sessions.get_mut(id) else {
@@ -179,54 +206,65 @@ fn parse_range(header: &str) -> Option<(Option<Range>, u64)> {
 }
 
 /// Reads the bytes of a range. What came before the connection broke is kept, in whole grains.
-async fn receive(call: &Call<'_>, id: &str, range: Range, body: Body) -> Response {
+/// `None`: it has to be cut, for the byte `cut_at` has come.
+async fn receive(
+    call: &Call<'_>,
+    id: &str,
+    range: Range,
+    body: Body,
+    cut_at: Option<u64>,
+) -> Option<Response> {
     let twin = &call.flight.twin;
-    let Some(mut hash) = twin
+    let hash = twin
         .world()
         .sessions
         .get(id)
-        .map(|session| session.hash.clone())
-    else {
-        return refuse(Refusal::NotFound);
+        .map(|session| session.hash.clone());
+    let Some(mut hash) = hash else {
+        return Some(refuse(Refusal::NotFound));
     };
     let mut position = range.start;
     let mut kept = range.start;
     let mut chunks = body.into_data_stream();
     while let Some(chunk) = chunks.next().await {
         let Ok(mut chunk) = chunk else {
-            return refuse(Refusal::Truncated);
+            return Some(refuse(Refusal::Truncated));
         };
         if chunk.len() as u64 > range.end - position {
             while let Some(Ok(_)) = chunks.next().await {}
-            return bad(
-                "global",
-                "badRequest",
-                "More bytes were sent than announced",
-            )
-            .response();
+            let message = "More bytes were sent than announced";
+            return Some(bad("global", "badRequest", message).response());
         }
         while !chunk.is_empty() {
-            let room = usize::try_from(GRAIN - position % GRAIN).unwrap_or(usize::MAX);
+            let grain = GRAIN - position % GRAIN;
+            let room = cut_at.map_or(grain, |at| grain.min(at.saturating_sub(position)));
+            let room = usize::try_from(room).unwrap_or(usize::MAX);
             let piece = chunk.split_to(room.min(chunk.len()));
             hash.update(&piece);
             position += piece.len() as u64;
             let whole_grain = position.is_multiple_of(GRAIN) && position < range.end;
-            if whole_grain && !advance(&mut twin.world(), id, kept, position, &hash) {
-                return overtaken();
-            }
-            if whole_grain {
+            if whole_grain && position > kept {
+                if !advance(&mut twin.world(), id, kept, position, &hash) {
+                    return Some(overtaken());
+                }
                 kept = position;
+            }
+            if cut_at.is_some_and(|at| position >= at) {
+                if let Some(session) = twin.world().sessions.get_mut(id) {
+                    session.reached = session.reached.max(position).max(1);
+                }
+                return None;
             }
         }
     }
     if position < range.end {
-        return refuse(Refusal::Truncated);
+        return Some(refuse(Refusal::Truncated));
     }
     let mut world = twin.world();
     if !advance(&mut world, id, kept, position, &hash) {
-        return overtaken();
+        return Some(overtaken());
     }
-    finish(&mut world, id)
+    Some(finish(&mut world, id))
 }
 
 fn overtaken() -> Response {
@@ -243,6 +281,7 @@ fn advance(world: &mut World, id: &str, kept: u64, position: u64, hash: &Sha256)
     match world.sessions.get_mut(id) {
         Some(session) if session.stored == kept => {
             session.stored = position;
+            session.reached = session.reached.max(position);
             session.hash = hash.clone();
             true
         }
@@ -265,10 +304,16 @@ fn finish(world: &mut World, id: &str) -> Response {
         account: session.channel.clone(),
         text: text("description").unwrap_or_default(),
         title: text("title"),
-        file: Some((
-            session.total,
-            format!("{:x}", session.hash.clone().finalize()),
-        )),
+        media: vec![Medium {
+            family: Family::Video,
+            url: None,
+            alt: None,
+            name: None,
+            bytes: Some(session.total),
+            sha256: Some(format!("{:x}", session.hash.clone().finalize())),
+            width: None,
+            height: None,
+        }],
         ..Draft::default()
     };
     let video_id = video_id(number);

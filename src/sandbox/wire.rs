@@ -13,6 +13,8 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use url::form_urlencoded;
 
+use super::damage::Damage;
+use super::media::{FetchError, Received};
 use super::world::Flight;
 
 /// The largest request body that is read into memory; videos are streamed instead.
@@ -25,7 +27,7 @@ const DRAIN_LIMIT: usize = 64 * 1024 * 1024;
 /// A text that holds this gets the platform's own content rejection.
 const REJECT_MARK: &str = "[[reject]]";
 
-/// One request to a platform, its body read unless it is a video's.
+/// One request to a platform, its body read unless a handler takes it in as it comes.
 pub(super) struct Call<'a> {
     pub(super) method: &'a Method,
     /// The path after `/<platform>`, still percent-encoded, without the leading slash.
@@ -46,6 +48,35 @@ impl<'a> Call<'a> {
             body: Bytes::new(),
             flight,
         }
+    }
+
+    /// Reads the body whole, for handlers that want it at once.
+    pub(super) async fn read(&mut self, body: Body) -> Result<(), Refusal> {
+        self.body = read(body).await?;
+        Ok(())
+    }
+
+    /// Fetches a medium that the request names, and keeps it if it is an image. To be awaited before
+    /// the world is locked.
+    pub(super) async fn fetch(&self, url: &str) -> Result<Received, FetchError> {
+        let received = self.flight.twin.fetcher.fetch(url).await?;
+        self.flight.twin.world().keep(&received);
+        Ok(received)
+    }
+
+    /// Whether a token is good for what needs the scope `needed` (see `Tokens::check`). Locks the
+    /// world.
+    pub(super) fn check_token<'t>(
+        &self,
+        token: Option<&'t str>,
+        needed: &'static str,
+    ) -> Result<&'t str, Refusal> {
+        self.flight.twin.world().tokens.check(token, needed)
+    }
+
+    /// The size of the body, if the client told it.
+    pub(super) fn content_length(&self) -> Option<u64> {
+        self.header(header::CONTENT_LENGTH.as_str())?.parse().ok()
     }
 
     /// The path's segments, percent-decoded.
@@ -162,6 +193,8 @@ pub(super) enum Reply {
     Now(Response),
     /// The answer is ready, and held back for this long.
     Late(Duration, Response),
+    /// The answer gets damaged on its way.
+    Damaged(Damage, Response),
     /// The connection is cut instead.
     Never,
 }
@@ -199,8 +232,10 @@ pub(super) enum Refusal {
     NoToken,
     Expired,
     Revoked,
-    /// The token is good, but lacks the permission to publish.
-    NoScope,
+    /// The token is good, but lacks this permission.
+    NoScope {
+        needed: &'static str,
+    },
     RateLimited {
         retry_after: Option<Duration>,
     },
@@ -211,17 +246,6 @@ pub(super) enum Refusal {
     TooLarge,
     /// The body ended before its time.
     Truncated,
-}
-
-/// Any non-empty token is good unless its prefix asks for a refusal.
-pub(super) fn check_token(token: Option<&str>) -> Result<&str, Refusal> {
-    match token {
-        None | Some("") => Err(Refusal::NoToken),
-        Some(token) if token.starts_with("expired-") => Err(Refusal::Expired),
-        Some(token) if token.starts_with("revoked-") => Err(Refusal::Revoked),
-        Some(token) if token.starts_with("noscope-") => Err(Refusal::NoScope),
-        Some(token) => Ok(token),
-    }
 }
 
 pub(super) fn is_rejected(text: &str) -> bool {
@@ -238,7 +262,7 @@ pub(super) fn json(status: StatusCode, body: Value) -> Response {
 }
 
 /// Reads a body whole, up to the limit.
-pub(super) async fn read(body: Body) -> Result<Bytes, Refusal> {
+async fn read(body: Body) -> Result<Bytes, Refusal> {
     let mut chunks = body.into_data_stream();
     let mut first = Bytes::new();
     let mut whole = Vec::new();

@@ -1,21 +1,22 @@
 //! What the sandbox knows: the posts, what each platform is in the middle of, and the counters.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use axum::response::Response;
-use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
-use super::fault::{Armed, Fault};
-use super::wire::{Refusal, Reply};
-use super::{instagram, linkedin, upload, wall_clock};
+use super::fault::{Armed, Fault, Kind};
+use super::gallery::Gallery;
+use super::media::{Fetcher, Received};
+use super::post::{Comment, Draft, Listing, Post};
+use super::steps::Step;
+use super::tokens::Tokens;
+use super::{Settings, instagram, linkedin, upload, wall_clock};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Platform {
     Facebook,
     Instagram,
@@ -71,16 +72,23 @@ impl Serialize for Platform {
 
 /// The sandbox's whole state, shared by all connections.
 pub(super) struct Twin {
-    pub(super) latency: Duration,
+    pub(super) fetcher: Fetcher,
     world: Mutex<World>,
 }
 
 impl Twin {
-    pub(super) fn new(latency: Duration, faults: Vec<Fault>) -> Self {
-        let mut world = World::default();
-        world.set_faults(faults);
+    pub(super) fn new(settings: Settings) -> Self {
+        let mut world = World {
+            latency: settings.latency,
+            processing: settings.processing,
+            // A client that saw another sandbox at this address must not take its tags for ours.
+            born: wall_clock().timestamp_micros(),
+            ..World::default()
+        };
+        world.tokens.lifetime = settings.token_lifetime;
+        world.set_faults(settings.faults);
         Self {
-            latency,
+            fetcher: Fetcher::new(settings.addr),
             world: Mutex::new(world),
         }
     }
@@ -92,73 +100,22 @@ impl Twin {
     }
 }
 
-/// Something to publish.
-#[derive(Debug, Default)]
-pub(super) struct Draft {
-    pub(super) account: String,
-    pub(super) text: String,
-    pub(super) link: Option<String>,
-    pub(super) media: Vec<String>,
-    pub(super) title: Option<String>,
-    /// Size and lower-case hex SHA-256 of an uploaded file.
-    pub(super) file: Option<(u64, String)>,
-    /// Slack's hidden data.
-    pub(super) metadata: Option<Value>,
-}
-
-impl Draft {
-    /// The same for two posts exactly if a reader could not tell them apart.
-    fn fingerprint(&self, platform: Platform) -> [u8; 32] {
-        let mut hash = Sha256::new();
-        let mut field = |text: &str| {
-            // The length keeps "ab" + "c" from being "a" + "bc".
-            hash.update(text.len().to_le_bytes());
-            hash.update(text);
-        };
-        field(platform.name());
-        field(&self.account);
-        field(&self.text);
-        field(self.link.as_deref().unwrap_or_default());
-        field(self.title.as_deref().unwrap_or_default());
-        self.media.iter().for_each(|url| field(url));
-        hash.finalize().into()
-    }
-}
-
-/// A published post, as `/api/posts` shows it.
-#[derive(Debug, Serialize)]
-pub(super) struct Post {
-    platform: Platform,
-    pub(super) account: String,
-    pub(super) id: String,
-    pub(super) text: String,
-    pub(super) link: Option<String>,
-    pub(super) media: Vec<String>,
-    pub(super) title: Option<String>,
-    pub(super) permalink: String,
-    #[serde(serialize_with = "rfc3339")]
-    pub(super) published_at: DateTime<Utc>,
-    /// Counts all platforms' posts from 1, in order of publication.
-    sequence: usize,
-    duplicate: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bytes: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sha256: Option<String>,
-    #[serde(skip)]
-    pub(super) metadata: Option<Value>,
-}
-
-fn rfc3339<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Micros, true))
-}
-
 #[derive(Default)]
 pub(super) struct World {
+    /// The delay before each answer of a platform.
+    pub(super) latency: Duration,
+    /// How long containers and videos take to be ready.
+    pub(super) processing: Duration,
+    pub(super) tokens: Tokens,
+    gallery: Gallery,
     posts: Vec<Post>,
     ledgers: [Ledger; Platform::ALL.len()],
-    seen: HashSet<[u8; 32]>,
+    /// The sequence of the first post with each fingerprint.
+    seen: HashMap<[u8; 32], usize>,
     faults: Vec<Armed>,
+    /// Counts what changes the answer of `/api/posts`. Never goes back.
+    revision: u64,
+    born: i64,
     /// Ids are made from this. It survives a reset, so that an id never comes back.
     minted: u64,
     last_micros: i64,
@@ -175,6 +132,8 @@ struct Ledger {
     requests: u64,
     published: u64,
     duplicates: u64,
+    comments: u64,
+    duplicate_comments: u64,
     in_flight: u64,
     max_in_flight: u64,
     in_flight_by_account: HashMap<String, u64>,
@@ -186,11 +145,23 @@ impl World {
         self.faults = faults.into_iter().map(Armed::new).collect();
     }
 
-    /// Forgets everything but the faults (whose counters start again) and the requests in flight.
+    pub(super) fn faults(&self) -> Vec<String> {
+        let faults = self.faults.iter();
+        faults.map(|armed| armed.fault.to_string()).collect()
+    }
+
+    /// Forgets everything but the settings, the faults (whose counters start again), who is logged
+    /// in, and the requests in flight.
     pub(super) fn reset(&mut self) {
-        let old = std::mem::take(self);
+        let mut old = std::mem::take(self);
+        old.tokens.reset();
+        self.tokens = old.tokens;
+        self.latency = old.latency;
+        self.processing = old.processing;
         self.minted = old.minted;
         self.last_micros = old.last_micros;
+        self.born = old.born;
+        self.revision = old.revision + 1;
         self.set_faults(old.faults.into_iter().map(|armed| armed.fault).collect());
         for (ledger, old) in self.ledgers.iter_mut().zip(old.ledgers) {
             ledger.max_in_flight = old.in_flight;
@@ -213,35 +184,31 @@ impl World {
         self.last_micros
     }
 
-    /// Answers a valid publishing request: `accept` publishes, unless a fault is in the way.
-    pub(super) fn publishing(
-        &mut self,
-        platform: Platform,
-        refuse: fn(Refusal) -> Response,
-        accept: impl FnOnce(&mut Self) -> Response,
-    ) -> Reply {
-        let Some(kind) = self.fault(platform) else {
-            return accept(self).into();
-        };
-        let truth = kind.accepts().then(|| accept(self));
-        kind.reply(truth, refuse)
-    }
-
-    /// Counts one valid publishing request, and says which fault strikes it. Every fault counts it,
-    /// so that two faults' rates do not depend on each other.
-    pub(super) fn fault(&mut self, platform: Platform) -> Option<super::fault::Kind> {
+    /// Counts one valid request of this step, and says which fault strikes it. Every fault counts
+    /// it, so that two faults' rates do not depend on each other.
+    pub(super) fn fault(&mut self, platform: Platform, step: Step) -> Option<Kind> {
         let faults = self.faults.iter_mut();
         faults.fold(None, |first, armed| {
-            let kind = armed.on_publish(platform);
+            let kind = armed.on_request(platform, step);
             first.or(kind)
         })
     }
 
-    /// How long a new container takes to be ready.
+    /// How long a new container, video or document takes to be ready. To be asked once for each.
     pub(super) fn processing(&mut self, platform: Platform) -> Duration {
         let faults = self.faults.iter_mut();
-        let delays = faults.filter_map(|armed| armed.on_container(platform));
-        delays.max().unwrap_or(Duration::ZERO)
+        let delays = faults.filter_map(|armed| armed.on_processing(platform));
+        delays.max().unwrap_or(self.processing)
+    }
+
+    /// Whether a new container is to be found expired. To be asked once for each.
+    pub(super) fn expires(&mut self, platform: Platform) -> bool {
+        let faults = self.faults.iter_mut();
+        // Every fault counts it, so no short cut at the first one that strikes.
+        faults
+            .map(|armed| usize::from(armed.on_expiry(platform)))
+            .sum::<usize>()
+            > 0
     }
 
     pub(super) fn publish(
@@ -251,38 +218,109 @@ impl World {
         id: String,
         permalink: String,
     ) -> &Post {
-        let duplicate = !self.seen.insert(draft.fingerprint(platform));
         let index = self.posts.len();
+        let sequence = index + 1;
+        let first = *self
+            .seen
+            .entry(draft.fingerprint(platform))
+            .or_insert(sequence);
+        let duplicate_of = (first != sequence).then_some(first);
         let ledger = &mut self.ledgers[platform as usize];
         ledger.published += 1;
-        ledger.duplicates += u64::from(duplicate);
+        ledger.duplicates += u64::from(duplicate_of.is_some());
         ledger.by_id.insert(id.clone(), index);
         match ledger.by_account.get_mut(&draft.account) {
             Some(posts) => posts.push(index),
             None => drop(ledger.by_account.insert(draft.account.clone(), vec![index])),
         }
-        let (bytes, sha256) = draft.file.unzip();
+        self.revision += 1;
         self.posts.push(Post {
             platform,
             account: draft.account,
             id,
+            kind: draft.kind,
             text: draft.text,
             link: draft.link,
-            media: draft.media,
             title: draft.title,
+            media: draft.media,
+            comments: Vec::new(),
+            reply_to: draft.reply_to,
+            details: draft.details,
             permalink,
             published_at: wall_clock(),
-            sequence: index + 1,
-            duplicate,
-            bytes,
-            sha256,
-            metadata: draft.metadata,
+            sequence,
+            duplicate_of,
         });
         &self.posts[index]
     }
 
-    pub(super) fn posts(&self) -> &[Post] {
-        &self.posts
+    /// Says something under a post, and returns the comment's id: a number that nothing else has.
+    /// `None`: there is no such post.
+    #[allow(dead_code, reason = "for the platforms that have comments")]
+    pub(super) fn comment(
+        &mut self,
+        platform: Platform,
+        post_id: &str,
+        text: &str,
+    ) -> Option<String> {
+        let id = (17_900_000_000_000_000 + self.mint()).to_string();
+        let ledger = &mut self.ledgers[platform as usize];
+        let post = self.posts.get_mut(*ledger.by_id.get(post_id)?)?;
+        let repeats = post.comments.iter().any(|comment| comment.text == text);
+        ledger.comments += 1;
+        ledger.duplicate_comments += u64::from(repeats);
+        post.comments.push(Comment {
+            id: id.clone(),
+            text: text.to_owned(),
+            at: wall_clock(),
+        });
+        self.revision += 1;
+        Some(id)
+    }
+
+    /// Notes one of a live post's details, such as its thumbnail or playlist. Says whether there is
+    /// such a post.
+    #[allow(dead_code, reason = "for what the platforms add to a live post")]
+    pub(super) fn detail(
+        &mut self,
+        platform: Platform,
+        post_id: &str,
+        name: &str,
+        value: impl Into<Value>,
+    ) -> bool {
+        let index = self.ledgers[platform as usize].by_id.get(post_id);
+        let Some(post) = index.and_then(|index| self.posts.get_mut(*index)) else {
+            return false;
+        };
+        post.details.insert(name.to_owned(), value.into());
+        self.revision += 1;
+        true
+    }
+
+    /// Keeps a received image for people to look at; other media have nothing to keep.
+    pub(super) fn keep(&mut self, received: &Received) {
+        if let Some(image) = &received.image
+            && self.gallery.keep(&received.sha256, image.clone())
+        {
+            // The image may be in a post already, and another one may have made room for it.
+            self.revision += 1;
+        }
+    }
+
+    pub(super) fn gallery(&self) -> &Gallery {
+        &self.gallery
+    }
+
+    pub(super) fn listing(&self) -> Listing<'_> {
+        Listing {
+            posts: &self.posts,
+            gallery: &self.gallery,
+        }
+    }
+
+    /// Different whenever the listing is: an HTTP entity tag.
+    pub(super) fn tag(&self) -> String {
+        format!("\"{:x}-{}\"", self.born, self.revision)
     }
 
     pub(super) fn post(&self, platform: Platform, id: &str) -> Option<&Post> {
@@ -310,6 +348,8 @@ impl World {
                 "requests": ledger.requests,
                 "published": ledger.published,
                 "duplicates": ledger.duplicates,
+                "comments": ledger.comments,
+                "duplicate_comments": ledger.duplicate_comments,
                 "max_in_flight": ledger.max_in_flight,
                 "max_in_flight_per_account": ledger.max_in_flight_per_account,
             });
@@ -319,6 +359,9 @@ impl World {
             "requests": sum(|ledger| ledger.requests),
             "published": sum(|ledger| ledger.published),
             "duplicates": sum(|ledger| ledger.duplicates),
+            "comments": sum(|ledger| ledger.comments),
+            "duplicate_comments": sum(|ledger| ledger.duplicate_comments),
+            "tokens": self.tokens.stats(),
             "platforms": platforms.collect::<serde_json::Map<_, _>>(),
         })
     }
@@ -343,6 +386,10 @@ impl Flight {
             platform,
             account: OnceLock::new(),
         }
+    }
+
+    pub(super) fn platform(&self) -> Platform {
+        self.platform
     }
 
     /// Says whose request this is; only the first call counts.

@@ -3,6 +3,7 @@
 //! <https://developers.google.com/youtube/v3/guides/using_resumable_upload_protocol>. The session is
 //! the idempotency key: probed after a doubtful request, it tells how many bytes it has, or the video.
 
+use axum::body::Body;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
@@ -10,10 +11,17 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::upload::Session;
+use super::steps::Step;
+use super::upload::{self, Session};
 use super::wire::{self, Call, Fields, Refusal, Refused, Reply};
+use super::world::Platform;
 
 pub(super) const PATH: &str = "upload/youtube/v3/videos";
+
+/// Each of them lets an application upload.
+pub(super) const SCOPES: &str = "https://www.googleapis.com/auth/youtube.upload|\
+    https://www.googleapis.com/auth/youtube|https://www.googleapis.com/auth/youtube.force-ssl|\
+    https://www.googleapis.com/auth/youtubepartner";
 
 const MAX_BYTES: u64 = 274_877_906_944;
 const MAX_TITLE_CHARS: usize = 100;
@@ -39,12 +47,18 @@ const STATUS_FIELDS: [&str; 7] = [
     "containsSyntheticMedia",
 ];
 
-pub(super) fn answer(call: &Call<'_>) -> Reply {
+pub(super) async fn answer(mut call: Call<'_>, body: Body) -> Reply {
+    if upload::is_upload(&call) {
+        return upload::upload(&call, body).await;
+    }
+    if let Err(refusal) = call.read(body).await {
+        return refuse(refusal).into();
+    }
     let answer = match (call.method, call.path) {
-        (&Method::POST, PATH) => start(call),
+        (&Method::POST, PATH) => start(&call),
         _ => Err(refuse(Refusal::NotFound).into()),
     };
-    answer.map_or_else(Reply::from, Reply::from)
+    answer.unwrap_or_else(Reply::from)
 }
 
 pub(super) fn refuse(refusal: Refusal) -> Response {
@@ -52,7 +66,7 @@ pub(super) fn refuse(refusal: Refusal) -> Response {
         Refusal::NoToken => unauthenticated("required", "Login Required."),
         // Google does not tell the two apart here; the refresh of a revoked one fails for good.
         Refusal::Expired | Refusal::Revoked => unauthenticated("authError", "Invalid Credentials"),
-        Refusal::NoScope => error(
+        Refusal::NoScope { .. } => error(
             403,
             "global",
             "insufficientPermissions",
@@ -99,8 +113,8 @@ fn error(code: u16, domain: &str, reason: &str, message: &str, status: Option<&s
     wire::json(code, json!({ "error": error }))
 }
 
-fn start(call: &Call<'_>) -> Result<Response, Refused> {
-    let token = wire::check_token(call.bearer()).map_err(refuse)?;
+fn start(call: &Call<'_>) -> Result<Reply, Refused> {
+    let token = call.check_token(call.bearer(), SCOPES).map_err(refuse)?;
     let channel = channel(token);
     call.flight.of_account(&channel);
     let query = call.query();
@@ -115,14 +129,21 @@ fn start(call: &Call<'_>) -> Result<Response, Refused> {
     check_snippet(&video)?;
     check_status(&video)?;
     video.insert("kind".to_owned(), "youtube#video".into());
-    let mut world = call.flight.twin.world();
-    let id = format!("sandbox-{}", world.mint());
-    let session = Session::new(channel, video.into(), total);
-    world.sessions.insert(id.clone(), session);
     let host = call.header("host").unwrap_or("127.0.0.1");
-    let location = format!("http://{host}/youtube/{PATH}?uploadType=resumable&upload_id={id}");
-    let location = HeaderValue::from_str(&location).map_err(|_| refuse(Refusal::Internal))?;
-    Ok((StatusCode::OK, [(header::LOCATION, location)]).into_response())
+    let mut world = call.flight.twin.world();
+    Ok(
+        world.step(Platform::Youtube, Step::Prepare, refuse, |world| {
+            let id = format!("sandbox-{}", world.mint());
+            let session = Session::new(channel, video.into(), total);
+            world.sessions.insert(id.clone(), session);
+            let location =
+                format!("http://{host}/youtube/{PATH}?uploadType=resumable&upload_id={id}");
+            match HeaderValue::from_str(&location) {
+                Ok(location) => (StatusCode::OK, [(header::LOCATION, location)]).into_response(),
+                Err(_) => refuse(Refusal::Internal),
+            }
+        }),
+    )
 }
 
 /// A channel of the token's own. The API names none: the token stands for it.

@@ -24,6 +24,7 @@ fn config(database: &str, state_dir: &Path, key: Option<&str>) -> Config {
         database_is_default: false,
         state_dir: state_dir.to_owned(),
         encryption_key: key.map(Into::into),
+        media: crate::media::Policy::default(),
         file: crate::config::File::default(),
     }
 }

@@ -177,7 +177,7 @@ impl World {
         let external_id = external_id(platform, n);
         let credentials = Credentials {
             access_token: token.to_owned().into(),
-            refresh_token: None,
+            ..Credentials::default()
         };
         let key = Key::parse(KEY).unwrap();
         let account = NewAccount {
@@ -377,9 +377,8 @@ impl Platforms {
         let thread = std::thread::spawn(move || {
             runtime().block_on(async {
                 let settings = Settings {
-                    addr: ([127, 0, 0, 1], 0).into(),
                     latency,
-                    faults: Vec::new(),
+                    ..Settings::default()
                 };
                 let sandbox = Sandbox::bind(settings).await.unwrap();
                 tell.send(sandbox.url().to_string()).unwrap();

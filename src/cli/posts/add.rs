@@ -96,6 +96,8 @@ async fn checker(store: &mut Store, config: &Config) -> Result<Checker, Failed> 
         directory,
         Clock::host().now(),
         expiry,
+        config.media.clone(),
+        config.file.platforms.clone(),
     ))
 }
 

@@ -30,7 +30,10 @@ fn a_picture_has_a_url_and_what_else_there_is() {
         json!({"image_url": "https://a.b/c"})
     );
     for post in [full, bare] {
-        assert_eq!(Instagram.validate(&content(post)), Vec::<String>::new());
+        assert_eq!(
+            crate::review::testing::problems(&Instagram, &content(post)),
+            Vec::<String>::new()
+        );
     }
 }
 
@@ -44,7 +47,7 @@ fn every_problem_is_named_at_once() {
         "options": {"first_comment": "Hi"},
     }));
     assert_eq!(
-        Instagram.validate(&post),
+        crate::review::testing::problems(&Instagram, &post),
         [
             "stories, reels and replies on Instagram are not supported yet",
             "Instagram has no link posts; leave the link out or write it into the body",
@@ -57,7 +60,8 @@ fn every_problem_is_named_at_once() {
             "a first comment on Instagram is not supported yet",
         ]
     );
-    let problems = |media| Instagram.validate(&content(json!({"media": media})));
+    let problems =
+        |media| crate::review::testing::problems(&Instagram, &content(json!({"media": media})));
     assert_eq!(
         problems(json!([])),
         ["Instagram needs exactly one picture so far; this post has 0 media"]

@@ -65,7 +65,10 @@ fn a_link_has_a_title_of_its_own_or_the_first_line() {
 #[test]
 fn every_problem_is_named_at_once() {
     let fine = json!({"body": "#".repeat(3000), "link": "https://a.b"});
-    assert_eq!(LinkedIn.validate(&content(fine)), Vec::<String>::new());
+    assert_eq!(
+        crate::review::testing::problems(&LinkedIn, &content(fine)),
+        Vec::<String>::new()
+    );
     let post = content(json!({
         "kind": "reply",
         "body": "a".repeat(3001),
@@ -74,7 +77,7 @@ fn every_problem_is_named_at_once() {
         "options": {"title": "b".repeat(401), "first_comment": "Hi"},
     }));
     assert_eq!(
-        LinkedIn.validate(&post),
+        crate::review::testing::problems(&LinkedIn, &post),
         [
             "stories, reels and replies on LinkedIn are not supported",
             "the body has 3001 characters; LinkedIn takes 3000",
@@ -85,7 +88,7 @@ fn every_problem_is_named_at_once() {
         ]
     );
     assert_eq!(
-        LinkedIn.validate(&content(json!({"link": "https://a.b"}))),
+        crate::review::testing::problems(&LinkedIn, &content(json!({"link": "https://a.b"}))),
         ["a LinkedIn post needs a body, with a link too"]
     );
 }

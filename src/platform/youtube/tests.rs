@@ -64,7 +64,10 @@ fn a_long_first_line_is_cut_to_a_title() {
 #[test]
 fn every_problem_is_named_at_once() {
     let fine = json!({"body": "Hi", "media": [{"path": "a.mp4"}]});
-    assert_eq!(YouTube.validate(&content(fine)), Vec::<String>::new());
+    assert_eq!(
+        crate::review::testing::problems(&YouTube, &content(fine)),
+        Vec::<String>::new()
+    );
     let post = content(json!({
         "kind": "reel",
         "body": format!("<{}", "ä".repeat(2500)),
@@ -76,7 +79,7 @@ fn every_problem_is_named_at_once() {
         },
     }));
     assert_eq!(
-        YouTube.validate(&post),
+        crate::review::testing::problems(&YouTube, &post),
         [
             "stories, reels and replies on YouTube are not supported yet",
             "option `privacy` must be public, unlisted or private",
@@ -93,7 +96,7 @@ fn every_problem_is_named_at_once() {
     );
     let empty = content(json!({"options": {"tags": "a,b"}, "media": [{"path": "a.jpg"}]}));
     assert_eq!(
-        YouTube.validate(&empty),
+        crate::review::testing::problems(&YouTube, &empty),
         [
             "option `tags` must be a list of texts",
             "a YouTube video needs a title (option `title`) or a body",

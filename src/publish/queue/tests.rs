@@ -17,7 +17,7 @@ fn entry(place: Place, account: AccountId) -> Entry {
 }
 
 fn queue(entries: &[Entry]) -> Queue {
-    Queue::new(entries.iter().copied(), Pace::Smart.classes())
+    Queue::new(entries.iter().copied(), Pace::Smart.classes(), Duration::ZERO)
 }
 
 /// What the queue hands out now: places until it says wait (`None`) or end.
@@ -93,7 +93,7 @@ async fn a_class_has_its_own_room_and_distance() {
         lateness: Lateness::Recent,
         ..entry(n, AccountId::try_from(n).unwrap())
     });
-    let mut queue = Queue::new(on_time.chain(recent), pace.classes());
+    let mut queue = Queue::new(on_time.chain(recent), pace.classes(), Duration::ZERO);
     // Two that are on time; of the recent ones the first, as the second must keep its distance.
     assert_eq!(taken(&mut queue), (vec![0, 1, 4], Poll::Pending));
     queue.finish(1, Next::Done);

@@ -29,6 +29,7 @@ impl World {
             database_is_default: true,
             state_dir: directory.path().to_owned(),
             encryption_key: None,
+            media: crate::media::Policy::default(),
             file: config::File::default(),
         };
         let mut store = database::open(&config).await.unwrap();

@@ -1,0 +1,504 @@
+//! Media from a web server or an object store. A download that breaks off is resumed where it stopped, and only if the
+//! server still has the same file.
+
+use std::error::Error;
+use std::iter::successors;
+use std::time::Duration;
+
+use futures::stream;
+use reqwest::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName,
+    HeaderValue, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE, RETRY_AFTER,
+};
+use reqwest::{Body, Client, Response, StatusCode};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::bytes::Bytes;
+use url::Url;
+
+use super::address::{PrivateHost, refuse_private_literal};
+use super::facts::{self, Facts};
+use super::{ANY_TYPE, Broken, Source, Wanted, s3, type_of};
+use crate::http::{Effect, Http, transport, web_address};
+use crate::outcome::{Failure, Reason};
+use crate::post::Media;
+
+/// So many redirects are followed on the way to a file.
+const MAX_REDIRECTS: usize = 5;
+/// A connection that brings no byte for so long counts as broken.
+const IDLE: Duration = Duration::from_secs(30);
+/// So many tries in a row may bring no new byte.
+const TRIES: u32 = 5;
+/// Before the first of them; each further one waits twice as long.
+const PAUSE: Duration = Duration::from_millis(200);
+/// How much of a file is read to learn what it is.
+const LOOK_BYTES: u64 = 256 * 1024;
+/// How long a signed address lives that is used at once.
+const SIGNED_FOR: Duration = Duration::from_mins(5);
+
+/// What a file is downloaded from, as often as it takes.
+#[derive(Debug)]
+pub(super) struct Origin {
+    client: Client,
+    place: Place,
+    allow_private: bool,
+    /// How long a server may bring nothing.
+    idle: Duration,
+}
+
+#[derive(Debug)]
+enum Place {
+    Web(Url),
+    Store(s3::Object),
+}
+
+impl Origin {
+    pub(super) fn of(address: &str, http: &Http) -> Result<Self, Failure> {
+        let idle = IDLE.min(http.timeouts.request);
+        if s3::is_s3(address) {
+            let object = s3::Object::of(address, http.media.s3.as_ref())?;
+            return Ok(Self {
+                client: object.client().clone(),
+                place: Place::Store(object),
+                // The store's address is the operator's, and may well be private.
+                allow_private: true,
+                idle,
+            });
+        }
+        let url = web_address(address).map_err(Failure::rejected)?;
+        Ok(Self {
+            client: http.media_client().clone(),
+            place: Place::Web(url),
+            allow_private: http.media.allow_private,
+            idle,
+        })
+    }
+
+    /// An address that opens the file for so long.
+    pub(super) async fn address(&self, lifetime: Duration) -> Result<Url, Failure> {
+        let url = match &self.place {
+            Place::Web(url) => url.clone(),
+            Place::Store(object) => object.signed(lifetime).await?,
+        };
+        if !self.allow_private {
+            refuse_private_literal(&url).map_err(Failure::rejected)?;
+        }
+        Ok(url)
+    }
+
+    /// Asks for the file or a part of it, following redirects. Each way there starts at the file's own address:
+    /// what redirects lead to is often signed, and expires.
+    async fn ask(&self, asked: &Asked<'_>) -> Result<Answer, Failure> {
+        let mut url = self.address(SIGNED_FOR).await?;
+        for _ in 0..=MAX_REDIRECTS {
+            if !self.allow_private {
+                refuse_private_literal(&url).map_err(Failure::rejected)?;
+            }
+            let left = asked.deadline.saturating_duration_since(Instant::now());
+            let request = self.client.get(url.clone()).timeout(left);
+            let sending = asked.headers(request).send();
+            let until = asked.deadline.min(Instant::now() + self.idle);
+            let response = match timeout_at(until, sending).await {
+                Ok(sent) => sent.map_err(unreachable_source)?,
+                Err(_) => return Err(idle(self.idle)),
+            };
+            match self.redirection(&url, &response)? {
+                Some(next) => url = next,
+                None => return Answer::of(&url, response),
+            }
+        }
+        Err(Failure::rejected(format!(
+            "the media address redirects more than {MAX_REDIRECTS} times"
+        )))
+    }
+
+    fn redirection(&self, from: &Url, response: &Response) -> Result<Option<Url>, Failure> {
+        if !response.status().is_redirection() {
+            return Ok(None);
+        }
+        if let Place::Store(_) = self.place {
+            return Err(Failure::rejected(format!(
+                "the object store answered HTTP {}: is the bucket in another region (s3_region in [media])?",
+                response.status()
+            )));
+        }
+        let target = response.headers().get(LOCATION);
+        target
+            .and_then(|target| target.to_str().ok())
+            .and_then(|target| from.join(target).ok())
+            .ok_or_else(|| Failure::rejected("the media address redirects to nowhere"))
+            .and_then(|url| web_address(url.as_str()).map_err(Failure::rejected))
+            .map(Some)
+    }
+}
+
+fn unreachable_source(error: reqwest::Error) -> Failure {
+    let mut chain = successors(Some(&error as &(dyn Error + 'static)), |&error| {
+        error.source()
+    });
+    if chain.any(<dyn Error>::is::<PrivateHost>) {
+        return Failure::rejected(
+            "the media address leads to a private network; media must be on a public address",
+        );
+    }
+    transport(error, Effect::Reads)
+}
+
+fn idle(after: Duration) -> Failure {
+    Failure::Retry {
+        after: None,
+        reason: Reason::new(
+            "timeout",
+            format!("the media server sent nothing for {after:?}"),
+        ),
+    }
+}
+
+/// What is asked of a server.
+struct Asked<'a> {
+    /// From where, and up to where (exclusive), if not all of it.
+    range: Option<(u64, Option<u64>)>,
+    /// Of which the range must be a part.
+    version: Option<&'a Version>,
+    deadline: Instant,
+}
+
+impl Asked<'_> {
+    fn headers(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        // Bytes are counted, so nobody may pack them.
+        let mut request = request.header(ACCEPT_ENCODING, "identity");
+        if let Some((start, end)) = self.range {
+            let last = end.map_or_else(String::new, |end| end.saturating_sub(1).to_string());
+            request = request.header(RANGE, format!("bytes={start}-{last}"));
+            if let Some(validator) = self.version.and_then(Version::validator) {
+                request = request.header(IF_RANGE, validator);
+            }
+        }
+        request
+    }
+}
+
+/// What tells one state of a file from another.
+#[derive(Clone, Debug, Default)]
+struct Version {
+    total: Option<u64>,
+    etag: Option<HeaderValue>,
+    modified: Option<HeaderValue>,
+}
+
+impl Version {
+    /// What a server compares before it sends a part. A weak tag allows other bytes, so it is none.
+    fn validator(&self) -> Option<&HeaderValue> {
+        let strong = |tag: &&HeaderValue| tag.as_bytes().starts_with(b"\"");
+        self.etag.as_ref().filter(strong).or(self.modified.as_ref())
+    }
+
+    /// What differs from a later answer, as far as both say it. An answer without a size proves nothing but by its tag.
+    fn difference(&self, later: &Self) -> Option<&'static str> {
+        let differ = |a: &Option<HeaderValue>, b: &Option<HeaderValue>| {
+            a.as_ref().zip(b.as_ref()).is_some_and(|(a, b)| a != b)
+        };
+        if differ(&self.etag, &later.etag) {
+            return Some("another ETag");
+        }
+        if differ(&self.modified, &later.modified) {
+            return Some("another Last-Modified");
+        }
+        match (later.total, &later.etag) {
+            (Some(_), _) if later.total != self.total => Some("another size"),
+            (None, None) => Some("neither size nor ETag"),
+            _ => None,
+        }
+    }
+}
+
+/// A server's agreement to send bytes.
+struct Answer {
+    response: Response,
+    /// Where its body starts in the file.
+    start: u64,
+    version: Version,
+    mime: String,
+}
+
+impl Answer {
+    fn of(url: &Url, response: Response) -> Result<Self, Failure> {
+        let (start, total) = match response.status() {
+            StatusCode::OK => (0, response.content_length()),
+            StatusCode::PARTIAL_CONTENT => content_range(response.headers()).ok_or_else(|| {
+                Failure::rejected("the media server sends a part and doesn't say which")
+            })?,
+            StatusCode::RANGE_NOT_SATISFIABLE => {
+                let empty = text(response.headers(), CONTENT_RANGE) == Some("bytes */0");
+                return Err(Failure::rejected(if empty {
+                    "the media file is empty"
+                } else {
+                    "the media file is shorter than it was said to be"
+                }));
+            }
+            _ => return Err(refusal(&response)),
+        };
+        let headers = response.headers();
+        if let Some(packed) = text(headers, CONTENT_ENCODING).filter(|how| *how != "identity") {
+            return Err(Failure::rejected(format!(
+                "the media server sends the file packed ({packed}), unasked"
+            )));
+        }
+        let version = Version {
+            total,
+            etag: headers.get(ETAG).cloned(),
+            modified: headers.get(LAST_MODIFIED).cloned(),
+        };
+        let declared = text(headers, CONTENT_TYPE).and_then(|mime| mime.split(';').next());
+        let vague = |mime: &&str| mime.ends_with("/octet-stream") || mime.is_empty();
+        let mime = declared.map(str::trim).filter(|mime| !vague(mime));
+        Ok(Self {
+            start,
+            version,
+            mime: mime.unwrap_or_else(|| type_of(url.path())).to_owned(),
+            response,
+        })
+    }
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// `bytes 10-19/100`: where the part starts, and the file's size unless that is `*`.
+fn content_range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
+    let (range, total) = text(headers, CONTENT_RANGE)?
+        .strip_prefix("bytes ")?
+        .split_once('/')?;
+    let (start, last) = range.split_once('-')?;
+    let (start, last): (u64, u64) = (start.trim().parse().ok()?, last.trim().parse().ok()?);
+    let total = match total.trim() {
+        "*" => None,
+        total => Some(total.parse().ok()?),
+    };
+    let fits = start <= last && total.is_none_or(|total| last < total);
+    fits.then_some((start, total))
+}
+
+fn refusal(response: &Response) -> Failure {
+    let status = response.status();
+    if matches!(status.as_u16(), 408 | 425 | 429 | 500..=599) {
+        return Failure::Retry {
+            after: text(response.headers(), RETRY_AFTER)
+                .and_then(|seconds| seconds.parse().ok())
+                .map(Duration::from_secs),
+            reason: Reason::new(
+                "media_unavailable",
+                format!("the media server answered HTTP {status}"),
+            ),
+        };
+    }
+    Failure::rejected(format!(
+        "the media server answered HTTP {status}; check the address"
+    ))
+}
+
+pub(super) async fn open(
+    origin: Origin,
+    media: &Media,
+    http: &Http,
+    wanted: Wanted,
+) -> Result<Source, Failure> {
+    let deadline = Instant::now() + http.timeouts.upload;
+    let part = wanted.part.as_ref();
+    let asked = Asked {
+        range: part.map(|part| (part.start, Some(part.end))),
+        version: None,
+        deadline,
+    };
+    let answer = origin.ask(&asked).await?;
+    let total = answer.version.total.ok_or_else(|| {
+        Failure::rejected("the media server doesn't say how large the file is (Content-Length)")
+    })?;
+    let range = wanted.of(total)?;
+    let skip = range.start.checked_sub(answer.start).ok_or_else(|| {
+        Failure::rejected("the media server sends another part than was asked for")
+    })?;
+    let mime = media.mime.clone().unwrap_or(answer.mime);
+    let download = Download {
+        origin,
+        version: answer.version,
+        next: range.start,
+        end: range.end,
+        whole: part.is_none(),
+        response: Some((answer.response, skip)),
+        fruitless: 0,
+        deadline,
+    };
+    let chunks = stream::try_unfold(download, |mut download| async {
+        Ok::<_, Broken>(download.chunk().await?.map(|chunk| (chunk, download)))
+    });
+    Ok(Source {
+        total,
+        offset: range.start,
+        length: range.end - range.start,
+        mime,
+        body: Body::wrap_stream(chunks),
+    })
+}
+
+/// A file on its way.
+struct Download {
+    origin: Origin,
+    /// Of which all of it must be.
+    version: Version,
+    /// The first byte that is still owed.
+    next: u64,
+    end: u64,
+    /// Whether the end is the file's.
+    whole: bool,
+    /// The answer that is being read, and how many of its bytes come before the next one owed.
+    response: Option<(Response, u64)>,
+    /// How many tries in a row brought nothing.
+    fruitless: u32,
+    deadline: Instant,
+}
+
+/// Why no byte came.
+enum Fault {
+    /// Another try may bring it.
+    Passing(String),
+    /// None will.
+    Lasting(String),
+}
+
+impl From<Failure> for Fault {
+    fn from(failure: Failure) -> Self {
+        let why = failure.reason().message.clone();
+        match failure {
+            Failure::Retry { .. } => Self::Passing(why),
+            _ => Self::Lasting(why),
+        }
+    }
+}
+
+impl Download {
+    /// The next bytes, over as many connections as it takes.
+    async fn chunk(&mut self) -> Result<Option<Bytes>, Broken> {
+        while self.next < self.end {
+            let why = match self.read().await {
+                Ok(bytes) => {
+                    self.fruitless = 0;
+                    return Ok(Some(bytes));
+                }
+                Err(Fault::Lasting(why)) => return Err(self.broken(&why)),
+                Err(Fault::Passing(why)) => why,
+            };
+            self.response = None;
+            if self.fruitless == TRIES {
+                let why = format!("{why}, and {TRIES} more tries brought nothing");
+                return Err(self.broken(&why));
+            }
+            let pause = PAUSE * 2_u32.pow(self.fruitless);
+            self.fruitless += 1;
+            if Instant::now() + pause >= self.deadline {
+                return Err(self.broken(&format!("{why}, and the time is up")));
+            }
+            tokio::time::sleep(pause).await;
+        }
+        Ok(None)
+    }
+
+    fn broken(&self, why: &str) -> Broken {
+        let (next, total) = (self.next, self.version.total.unwrap_or(self.end));
+        Broken(format!(
+            "the media download stopped at byte {next} of {total}: {why}"
+        ))
+    }
+
+    async fn read(&mut self) -> Result<Bytes, Fault> {
+        if self.response.is_none() {
+            self.response = Some(self.again().await?);
+        }
+        let Some((response, skip)) = &mut self.response else {
+            return Err(Fault::Lasting("no answer".to_owned()));
+        };
+        loop {
+            let until = self.deadline.min(Instant::now() + self.origin.idle);
+            let mut chunk = match timeout_at(until, response.chunk()).await {
+                Ok(Ok(Some(chunk))) => chunk,
+                Ok(Ok(None)) => return Err(Fault::Passing("the server ended early".to_owned())),
+                Ok(Err(error)) => return Err(transport(error, Effect::Reads).into()),
+                Err(_) => return Err(idle(self.origin.idle).into()),
+            };
+            let before = usize::try_from(*skip).map_or(chunk.len(), |skip| skip.min(chunk.len()));
+            *skip -= before as u64;
+            let mut chunk = chunk.split_off(before);
+            let left = usize::try_from(self.end - self.next).unwrap_or(usize::MAX);
+            chunk.truncate(left);
+            if !chunk.is_empty() {
+                self.next += chunk.len() as u64;
+                return Ok(chunk);
+            }
+        }
+    }
+
+    /// Asks for what is still owed.
+    async fn again(&self) -> Result<(Response, u64), Fault> {
+        let asked = Asked {
+            range: Some((self.next, (!self.whole).then_some(self.end))),
+            version: Some(&self.version),
+            deadline: self.deadline,
+        };
+        let answer = self.origin.ask(&asked).await?;
+        if let Some(difference) = self.version.difference(&answer.version) {
+            let why = format!("the file changed on its server ({difference})");
+            return Err(Fault::Lasting(why));
+        }
+        let skip = self.next.checked_sub(answer.start).ok_or_else(|| {
+            Fault::Lasting("the server sends another part than was asked for".to_owned())
+        })?;
+        Ok((answer.response, skip))
+    }
+}
+
+/// What the first bytes say.
+pub(super) async fn look(
+    origin: &Origin,
+    http: &Http,
+    declared: Option<&str>,
+) -> Result<Facts, Failure> {
+    let asked = Asked {
+        range: Some((0, Some(LOOK_BYTES))),
+        version: None,
+        deadline: Instant::now() + http.timeouts.request,
+    };
+    let Answer {
+        mut response,
+        start,
+        version,
+        mime,
+    } = origin.ask(&asked).await?;
+    if start != 0 {
+        return Err(Failure::rejected(
+            "the media server sends another part than was asked for",
+        ));
+    }
+    let limit = usize::try_from(LOOK_BYTES).unwrap_or(usize::MAX);
+    let (mut head, mut total) = (Vec::new(), version.total);
+    while head.len() < limit {
+        match timeout_at(asked.deadline, response.chunk()).await {
+            Ok(Ok(Some(chunk))) => {
+                let fits = chunk.len().min(limit - head.len());
+                head.extend_from_slice(&chunk[..fits]);
+            }
+            Ok(Ok(None)) => {
+                total = total.or(Some(head.len() as u64));
+                break;
+            }
+            // What came is enough to tell something; a download tries again.
+            Ok(Err(_)) | Err(_) if !head.is_empty() => break,
+            Ok(Err(error)) => return Err(transport(error, Effect::Reads)),
+            Err(_) => return Err(idle(http.timeouts.request)),
+        }
+    }
+    if head.is_empty() {
+        return Err(Failure::rejected("the media file is empty"));
+    }
+    let mime = Some(mime.as_str()).filter(|mime| *mime != ANY_TYPE);
+    Ok(facts::of_head(&head, total, declared.or(mime)))
+}
