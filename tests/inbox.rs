@@ -1,175 +1,15 @@
 //! The sandbox's inbox page in a real browser, over posts that came in through the platforms' own endpoints.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
-
 mod support;
 
-use std::net::SocketAddr;
-use std::time::Duration;
-
-use publisher::sandbox::{Sandbox, Settings};
-use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
-use support::chromium::Tab;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
-
-/// A sandbox that somebody looks at.
-struct Story {
-    url: String,
-    tab: Tab,
-    client: Client,
-    end: oneshot::Sender<()>,
-    server: JoinHandle<()>,
-}
-
-/// Serves at this address until told to end.
-async fn serve(addr: SocketAddr) -> (String, oneshot::Sender<()>, JoinHandle<()>) {
-    let settings = Settings {
-        addr,
-        latency: Duration::ZERO,
-        faults: Vec::new(),
-    };
-    let sandbox = Sandbox::bind(settings).await.unwrap();
-    let url = sandbox.url().to_string();
-    let (end, ended) = oneshot::channel();
-    let stop = async {
-        ended.await.ok();
-    };
-    let server = tokio::spawn(async { sandbox.serve(stop).await.unwrap() });
-    (url, end, server)
-}
-
-impl Story {
-    async fn new() -> Self {
-        Self::at("").await
-    }
-
-    /// The page, opened at an address that ends in this fragment.
-    async fn at(fragment: &str) -> Self {
-        let (url, end, server) = serve(([127, 0, 0, 1], 0).into()).await;
-        let mut tab = Tab::open().await;
-        tab.visit(&format!("{url}{fragment}")).await;
-        tab.until("document.querySelector('#status.live')").await;
-        Self {
-            url,
-            tab,
-            client: publisher::http::client_builder().build().unwrap(),
-            end,
-            server,
-        }
-    }
-
-    fn request(&self, path: &str) -> RequestBuilder {
-        let url = format!("{}{path}", self.url);
-        self.client.post(url).bearer_auth("good")
-    }
-
-    async fn facebook(&self, page: &str, message: &str) {
-        let path = format!("facebook/v25.0/{page}/feed");
-        publish(self.request(&path).form(&[("message", message)])).await;
-    }
-
-    async fn slack(&self, channel: &str, text: &str) {
-        let form = [("channel", channel), ("text", text)];
-        publish(self.request("slack/api/chat.postMessage").form(&form)).await;
-    }
-
-    async fn linkedin(&self, body: &Value) {
-        let request = self.request("linkedin/rest/posts").json(body);
-        let request = request.header("LinkedIn-Version", "202609");
-        publish(request.header("X-Restli-Protocol-Version", "2.0.0")).await;
-    }
-
-    async fn posts(&self) -> Vec<Value> {
-        let url = format!("{}api/posts", self.url);
-        let reply = self.client.get(url).send().await.unwrap();
-        reply.json().await.unwrap()
-    }
-
-    /// Waits until the list shows posts with exactly these texts, newest first.
-    async fn shows(&mut self, texts: &[&str]) {
-        self.until(&listed(texts)).await;
-    }
-
-    async fn until(&mut self, expression: &str) {
-        self.tab.until(expression).await;
-    }
-
-    /// Waits until the first element that matches says this.
-    async fn says(&mut self, selector: &str, text: &str) {
-        let said = format!("document.querySelector({}).innerText", json!(selector));
-        self.until(&format!("{said}.includes({})", json!(text)))
-            .await;
-    }
-
-    async fn opens(&mut self, dialog: &str) {
-        self.until(&format!("document.querySelector('{dialog}').open"))
-            .await;
-    }
-
-    async fn closes(&mut self, dialog: &str) {
-        self.until(&format!("!document.querySelector('{dialog}').open"))
-            .await;
-    }
-
-    async fn eval(&mut self, expression: &str) -> Value {
-        self.tab.eval(expression).await
-    }
-
-    async fn click(&mut self, selector: &str) {
-        self.tab.click(selector).await;
-    }
-
-    async fn types(&mut self, text: &str) {
-        self.tab.type_text(text).await;
-    }
-
-    async fn escape(&mut self) {
-        self.tab.key("Escape", 27).await;
-    }
-
-    async fn enter(&mut self) {
-        self.tab.key("Enter", 13).await;
-    }
-
-    async fn reload(&mut self) {
-        self.tab.reload().await;
-        self.until("document.querySelector('#status.live')").await;
-    }
-
-    /// Ends the story; a page that complained fails it.
-    async fn close(self) {
-        self.tab.close().await;
-        self.end.send(()).ok();
-        self.server.await.unwrap();
-    }
-}
-
-async fn publish(request: RequestBuilder) {
-    let reply = request.send().await.unwrap();
-    let (status, body) = (reply.status(), reply.text().await.unwrap());
-    assert!(status.is_success(), "{status} {body}");
-    assert!(!body.contains("\"ok\":false"), "{body}");
-}
-
-fn listed(texts: &[&str]) -> String {
-    let shown = "[...document.querySelectorAll('#feed .text')].map((text) => text.textContent)";
-    format!(
-        "JSON.stringify({shown}) === JSON.stringify({})",
-        json!(texts)
-    )
-}
+use support::inbox::{Story, listed, publish, serve};
 
 #[tokio::test]
 async fn a_post_arrives_without_a_reload_and_leaves_the_others_alone() {
     let mut story = Story::new().await;
     let command = format!("publisher run --sandbox {}", story.url);
-    let says = format!(
-        "document.querySelector('#empty').innerText.includes({})",
-        json!(command)
-    );
-    story.until(&says).await;
+    story.says("#empty", &command).await;
 
     story.facebook("1001", "We open at seven.").await;
     story.shows(&["We open at seven."]).await;
@@ -254,7 +94,7 @@ async fn a_post_opens_to_all_of_it_and_escape_closes_it() {
     story.until(opened).await;
     story.escape().await;
     story.until(closed).await;
-    assert_eq!(story.eval("location.hash").await, "");
+    story.until("location.hash === ''").await;
 
     // And the same by keyboard alone; the focus comes back to where it was.
     story
@@ -293,6 +133,41 @@ async fn a_duplicate_is_marked_with_what_it_repeats() {
     // The mark leads to the original.
     story.click("#feed .ribbon a").await;
     story.says("#reader-title", "#1 on Facebook").await;
+    story.close().await;
+}
+
+#[tokio::test]
+async fn images_are_shown_and_described_or_named_where_they_are_gone() {
+    let mut story = Story::new().await;
+    let image = format!("{}samples/1080x1080.jpg", story.url);
+    let form = [("image_url", image.as_str()), ("caption", "Golden hour")];
+    let container = story.request("instagram/v25.0/2001/media").form(&form);
+    let container: Value = container.send().await.unwrap().json().await.unwrap();
+    let form = [("creation_id", container["id"].as_str().unwrap())];
+    let publishing = story.request("instagram/v25.0/2001/media_publish");
+    publish(publishing.form(&form)).await;
+    let kept = story.posts().await[0]["media"][0]["preview"].clone();
+    assert!(kept.is_string());
+    let loaded = "[...document.querySelectorAll('#feed img')].filter((image) => image.naturalWidth)
+        .map((image) => `${image.getAttribute('src')} ${image.loading} ${image.alt}`)";
+    let shown = format!(
+        "{} lazy Image without a description",
+        kept.as_str().unwrap()
+    );
+    story.until(&format!("{loaded}.join() === '{shown}'")).await;
+    // As if it was no longer kept when it was asked for.
+    let gone = "(() => {
+        const image = document.querySelector('#feed img');
+        image.alt = 'gone';
+        image.src = '/api/media/gone';
+    })()";
+    story.eval(gone).await;
+    story.says("#feed .file", "Image · ").await;
+    let complaints = story.tab.complaints().await;
+    assert!(
+        matches!(complaints.as_slice(), [one] if one.contains("404") && one.contains("/api/media/gone")),
+        "{complaints:?}"
+    );
     story.close().await;
 }
 
@@ -373,10 +248,14 @@ async fn a_page_whose_sandbox_ended_says_so_and_comes_back() {
 
     story.end.send(()).unwrap();
     story.server.await.unwrap();
-    story.until("document.querySelector('#lost').innerText.includes('does not answer') && document.querySelector('#status.lost')")
+    let lost =
+        "document.querySelector('#status.lost') && document.querySelector('#lost').innerText";
+    story
+        .tab
+        .until(&format!("{lost}.includes('does not answer')"))
         .await;
     // What was there can still be read.
-    story.until(&listed(&["The first life"])).await;
+    story.tab.until(&listed(&["The first life"])).await;
 
     (story.url, story.end, story.server) = serve(addr).await;
     story
@@ -466,18 +345,14 @@ async fn of_many_posts_the_newest_are_shown_and_more_on_request() {
     let cards = "document.querySelectorAll('#feed .card').length";
     let newest = "document.querySelector('#feed .text').textContent === 'post 205'";
     story.until(&format!("{cards} === 200 && {newest}")).await;
-    assert_eq!(
-        story
-            .eval("document.querySelector('#tally').textContent")
-            .await,
-        "205 posts, the newest 200 shown"
-    );
+    story
+        .says("#tally", "205 posts, the newest 200 shown")
+        .await;
     // Who reads further down is not disturbed by what arrives above.
     story.click("#more").await;
     story.until(&format!("{cards} === 205")).await;
     story.slack("C0000001", "post 206").await;
-    story.until("document.querySelector('#newer').textContent === '↑ 1 new post' && !document.querySelector('#newer').hidden")
-        .await;
+    story.says("#newer", "↑ 1 new post").await;
     assert_eq!(story.eval(newest).await, true);
     story.click("#newer").await;
     story.until(&format!("{cards} === 206")).await;

@@ -227,21 +227,22 @@ impl Tab {
         answer["result"]["value"].clone()
     }
 
-    /// Waits until the document makes this expression true.
+    /// Waits until this expression is true; looks after each change of the document, and now and then for what
+    /// changes without it, such as the address.
     pub async fn until(&mut self, expression: &str) {
         let script = format!(
             "new Promise((done) => {{
                 const holds = () => {{ try {{ return Boolean({expression}); }} catch {{ return false; }} }};
                 const look = () => {{ if (holds()) end(true); }};
-                const watch = new MutationObserver(look), alarm = setTimeout(() => end(false), 20000);
+                const watch = new MutationObserver(look);
+                const clock = setInterval(look, 50), alarm = setTimeout(() => end(false), 20000);
                 const end = (held) => {{
                     watch.disconnect();
+                    clearInterval(clock);
                     clearTimeout(alarm);
-                    removeEventListener('load', look);
                     done(held);
                 }};
                 watch.observe(document, {{ subtree: true, childList: true, attributes: true, characterData: true }});
-                addEventListener('load', look);
                 look();
             }})"
         );

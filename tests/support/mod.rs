@@ -11,6 +11,7 @@
 pub mod chromium;
 pub mod database;
 pub mod hostile;
+pub mod inbox;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod world;

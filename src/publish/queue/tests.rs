@@ -17,7 +17,11 @@ fn entry(place: Place, account: AccountId) -> Entry {
 }
 
 fn queue(entries: &[Entry]) -> Queue {
-    Queue::new(entries.iter().copied(), Pace::Smart.classes(), Duration::ZERO)
+    Queue::new(
+        entries.iter().copied(),
+        Pace::Smart.classes(),
+        Duration::ZERO,
+    )
 }
 
 /// What the queue hands out now: places until it says wait (`None`) or end.
