@@ -308,6 +308,16 @@ fn report(done: &Done, run: Uuid) {
             ));
         }
     }
+    for account in &done.summary.needs_login {
+        let why = done.settled.iter().find_map(|settled| {
+            let reason = settled.outcome.reason()?;
+            (settled.post.account.label() == *account).then_some(reason.message.as_str())
+        });
+        complain(&format!(
+            "{account} needs a login, and its posts wait: {}",
+            why.unwrap_or("its platform refuses the token")
+        ));
+    }
     for (account, why) in &done.locked {
         complain(&format!(
             "the credentials of {account} can't be opened: {why}"

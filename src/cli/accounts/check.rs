@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use url::Url;
 use uuid::Uuid;
 
-use crate::account::{Account, Standing};
+use super::asking::Asker;
+use crate::account::{Account, Credentials, Standing};
 use crate::cli::database;
 use crate::cli::output::{emit, emit_json, emit_rows};
 use crate::config::Config;
 use crate::exit::{Exit, Failed};
-use crate::http::{Api, Http, Timeouts};
+use crate::http::Api;
 use crate::import::Accounts;
-use crate::limits::Limits;
 use crate::outcome::Failure;
 use crate::platform::{self, Platform};
 use crate::schedule::{Clock, minute};
@@ -70,19 +70,17 @@ pub(super) async fn run(args: Check, config: &Config) -> Result<Exit, Failed> {
     store.close().await;
     accounts.retain(|(account, _)| wanted.is_empty() || wanted.contains(&account.id));
     let key = secret::existing_key(config)?;
-    let http = Http::new(timeouts(config), config.media.clone());
     let vault = Vault::new(&config.database, key.as_ref(), Uuid::new_v4());
-    let asker = Asker {
-        config,
-        http: &http,
-        sandbox: args.sandbox.as_ref(),
+    let checker = Checker {
+        asker: Asker::new(config, args.sandbox.as_ref()),
         vault: &vault,
         key: key.as_ref(),
     };
     let mut findings = Vec::new();
     for (account, status) in accounts {
-        findings.push(asker.ask(account, status).await);
+        findings.push(checker.ask(account, status).await);
     }
+    drop(checker);
     vault.close().await;
     let now = Clock::host().now();
     if args.json {
@@ -106,25 +104,14 @@ pub(super) async fn run(args: Check, config: &Config) -> Result<Exit, Failed> {
     }
 }
 
-pub(super) fn timeouts(config: &Config) -> Timeouts {
-    let defaults = Timeouts::default();
-    let own = config.file.request_timeout.map(|span| span.0);
-    Timeouts {
-        request: own.unwrap_or(defaults.request),
-        ..defaults
-    }
-}
-
-/// What asking takes.
-struct Asker<'a> {
-    config: &'a Config,
-    http: &'a Http,
-    sandbox: Option<&'a Url>,
+/// What checking takes.
+struct Checker<'a> {
+    asker: Asker<'a>,
     vault: &'a Vault<'a>,
     key: Option<&'a Key>,
 }
 
-impl Asker<'_> {
+impl Checker<'_> {
     async fn ask(&self, account: Account, status: String) -> Finding {
         let (result, expires_at) = match self.standing(&account).await {
             Ok((standing, ends)) => {
@@ -186,11 +173,9 @@ impl Asker<'_> {
         keyring: &Keyring,
     ) -> Result<Standing, Option<Failure>> {
         let credentials = keyring.credentials();
-        self.with_api(platform, account, &credentials, async |api| {
-            platform.check(api).await
-        })
-        .await
-        .map_err(Some)
+        let check = async |api: &Api<'_>| platform.check(api).await;
+        let asked = self.asker.with(platform, account, &credentials, check);
+        asked.await.map_err(Some)
     }
 
     /// A new token, if one can be had without a person.
@@ -202,40 +187,15 @@ impl Asker<'_> {
     ) -> Option<Result<(), Failure>> {
         let credentials = keyring.credentials();
         let can = async |api: &Api<'_>| platform.can_refresh(api);
-        if !self.with_api(platform, account, &credentials, can).await {
+        if !self.asker.with(platform, account, &credentials, can).await {
             return None;
         }
-        let ask = async |stored: &crate::account::Credentials| {
+        let ask = async |stored: &Credentials| {
             let refresh = async |api: &Api<'_>| platform.refresh(api).await;
-            self.with_api(platform, account, stored, refresh).await
+            self.asker.with(platform, account, stored, refresh).await
         };
         let now = Clock::host().now();
         Some(self.vault.renew(account, keyring, now, ask).await)
-    }
-
-    async fn with_api<T>(
-        &self,
-        platform: &dyn Platform,
-        account: &Account,
-        credentials: &crate::account::Credentials,
-        work: impl AsyncFnOnce(&Api<'_>) -> T,
-    ) -> T {
-        let settings = self.config.file.platforms.get(platform.name());
-        let base = crate::publish::base(account, platform, settings, self.sandbox);
-        let app = settings
-            .map(crate::config::PlatformSettings::app)
-            .unwrap_or_default();
-        let api = Api {
-            account,
-            credentials,
-            app: &app,
-            http: self.http,
-            base: &base,
-            version: settings.and_then(|settings| settings.api_version.as_deref()),
-            limits: Limits::corrected(platform.figures(), settings),
-            now: Clock::host().now(),
-        };
-        work(&api).await
     }
 }
 
