@@ -105,7 +105,8 @@ impl World {
 
 /// So many bytes that tell where they belong.
 fn bytes(count: usize) -> Vec<u8> {
-    (0..count).map(|at| (at / 7 + at / 1009) as u8).collect()
+    let byte = |at: usize| u8::try_from((at / 7 + at / 1009) % 251).unwrap();
+    (0..count).map(byte).collect()
 }
 
 #[tokio::test]
@@ -279,7 +280,7 @@ async fn every_fault_of_a_chunk_ends_in_one_video() {
         ("upload", "500-after-accept", "done", 1),
         ("upload", "reset", "wait 1s", 0),
         ("upload", "reset-after-accept", "done", 1),
-        ("upload", "reset-at:70%", "done", 1),
+        ("upload", "reset-at:70%", "wait 1s", 0),
         ("upload", "hang", "done", 1),
         ("upload", "truncate", "done", 1),
         ("upload", "bad-json", "done", 1),
@@ -486,6 +487,8 @@ async fn a_post_does_not_begin_uploads_for_ever() {
     for number in [1, 2, 3] {
         assert_eq!(ending.verdict, "retry [lease_ended]");
         assert_eq!(ending.checkpoint.as_ref().unwrap()["number"], number);
+        // The last chunk does not leave without a lease, so it is the first one that finds the session gone.
+        ending.checkpoint.as_mut().unwrap()["stored_bytes"] = json!(0);
         world.forget().await;
         ending = world.go_on(ending).await;
     }

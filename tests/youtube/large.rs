@@ -193,6 +193,7 @@ fn peak_kib(world: &world::World, path: &Path, token: u32) -> u64 {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "the figure is what this is run for")]
 #[ignore = "2 GiB, which takes minutes: see the head of tests/youtube.rs"]
 fn two_gibibytes_take_no_more_memory_than_one_mebibyte() {
     let world = world::World::sqlite();

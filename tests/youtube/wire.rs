@@ -343,7 +343,7 @@ async fn videos_are_found_in_the_lists() {
         [private.clone(), public.clone()]
     );
     let first = wire.get(&format!("{list}&maxResults=1")).await.body;
-    assert_eq!(ids(&first), [private.clone()]);
+    assert_eq!(ids(&first), std::slice::from_ref(&private));
     let next = first["nextPageToken"].as_str().unwrap();
     let second = wire
         .get(&format!("{list}&maxResults=1&pageToken={next}"))
@@ -369,7 +369,7 @@ async fn videos_are_found_in_the_lists() {
     wire.token = "channel(UC0000000000000000000002)".to_owned();
     assert_eq!(
         ids(&wire.get(&list).await.body),
-        [public.clone()],
+        std::slice::from_ref(&public),
         "strangers see what is public"
     );
     assert_eq!(wire.get(&both).await.reason(), (403, "forbidden"));

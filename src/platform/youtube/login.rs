@@ -32,7 +32,7 @@ fn refresh_token<'a>(api: &Api<'a>) -> Option<&'a str> {
 }
 
 #[derive(Deserialize)]
-struct Token {
+struct Answer {
     access_token: SecretString,
     /// Only where the old one is no longer good.
     refresh_token: Option<SecretString>,
@@ -55,7 +55,7 @@ pub(super) async fn refresh(api: &Api<'_>) -> Result<Renewed, Failure> {
     })
 }
 
-async fn new_token(api: &Api<'_>) -> Result<Token, Failure> {
+async fn new_token(api: &Api<'_>) -> Result<Answer, Failure> {
     let (Some(refresh_token), Some((id, secret))) = (refresh_token(api), api.app()) else {
         return Err(Failure::NeedsLogin {
             reason: Reason::new(

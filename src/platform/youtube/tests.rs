@@ -40,7 +40,7 @@ fn film() -> Facts {
         bytes: Some(1000),
         width: Some(1080),
         height: Some(1920),
-        duration: Some(Duration::from_secs(60)),
+        duration: Some(Duration::from_mins(1)),
     }
 }
 
@@ -277,145 +277,134 @@ fn a_session_says_how_far_it_is() {
     }
 }
 
+/// Status, body, and what they mean for a request that publishes.
+const ERRORS: &[(u16, &str, &str)] = &[
+    (
+        403,
+        fixture!("quota_exceeded"),
+        "rate_limited for 68400s, Platform [rate_limited] quotaExceeded",
+    ),
+    (
+        403,
+        fixture!("daily_limit_exceeded"),
+        "rate_limited for 68400s, Platform [rate_limited] dailyLimitExceeded",
+    ),
+    (
+        403,
+        fixture!("rate_limit_exceeded"),
+        "rate_limited for 60s, Platform [rate_limited] rateLimitExceeded",
+    ),
+    (
+        403,
+        fixture!("user_rate_limit_exceeded"),
+        "rate_limited for 60s, Account [rate_limited] userRateLimitExceeded",
+    ),
+    (
+        429,
+        fixture!("resource_exhausted"),
+        "rate_limited for 60s, Platform [rate_limited] rateLimitExceeded",
+    ),
+    (
+        400,
+        fixture!("upload_limit_exceeded"),
+        "rate_limited for 86400s, Account [rate_limited] uploadLimitExceeded",
+    ),
+    (
+        500,
+        fixture!("internal_error"),
+        "unconfirmed [server_error] 500",
+    ),
+    (
+        503,
+        fixture!("backend_error"),
+        "unconfirmed [server_error] 503",
+    ),
+    (
+        401,
+        fixture!("auth_error"),
+        "unauthorized [needs_login] authError",
+    ),
+    (
+        401,
+        fixture!("unauthenticated"),
+        "unauthorized [needs_login] UNAUTHENTICATED",
+    ),
+    (
+        401,
+        fixture!("youtube_signup_required"),
+        "needs_login [needs_login] youtubeSignupRequired",
+    ),
+    (
+        403,
+        fixture!("account_closed"),
+        "needs_login [needs_login] authenticatedUserAccountClosed",
+    ),
+    (
+        403,
+        fixture!("account_suspended"),
+        "needs_login [needs_login] authenticatedUserAccountSuspended",
+    ),
+    (
+        403,
+        fixture!("not_a_channel"),
+        "needs_login [needs_login] authenticatedUserNotChannel",
+    ),
+    (
+        403,
+        fixture!("delegation_forbidden"),
+        "needs_login [needs_login] accountDelegationForbidden",
+    ),
+    (
+        403,
+        fixture!("forbidden"),
+        "needs_login [needs_login] forbidden",
+    ),
+    (
+        403,
+        fixture!("insufficient_permissions"),
+        "needs_login [needs_login] insufficientPermissions",
+    ),
+    (
+        403,
+        fixture!("scope_insufficient"),
+        "needs_login [needs_login] ACCESS_TOKEN_SCOPE_INSUFFICIENT",
+    ),
+    (
+        403,
+        fixture!("access_not_configured"),
+        "rate_limited for 3600s, Platform [app] accessNotConfigured",
+    ),
+    (
+        400,
+        fixture!("invalid_title"),
+        "rejected [rejected] invalidTitle",
+    ),
+    (
+        400,
+        fixture!("default_language_not_set"),
+        "rejected [rejected] defaultLanguageNotSet",
+    ),
+    (
+        400,
+        fixture!("media_body_required"),
+        "rejected [rejected] mediaBodyRequired",
+    ),
+    (
+        403,
+        fixture!("forbidden_privacy_setting"),
+        "rejected [rejected] forbiddenPrivacySetting",
+    ),
+    (502, "<html>", "unconfirmed [server_error] 502"),
+    (413, "", "rejected [rejected] 413"),
+    (401, "", "unauthorized [needs_login] 401"),
+];
+
 #[test]
 fn every_class_of_errors_is_a_decision() {
-    let platform = |after: u64| format!("rate_limited for {after}s, Platform [rate_limited]");
-    let account = |after: u64| format!("rate_limited for {after}s, Account [rate_limited]");
-    let login = || "needs_login [needs_login]".to_owned();
-    let rejected = || "rejected [rejected]".to_owned();
-    let again = || "unauthorized [needs_login]".to_owned();
-    let cases = [
-        (
-            403,
-            fixture!("quota_exceeded"),
-            platform(68_400),
-            "quotaExceeded",
-        ),
-        (
-            403,
-            fixture!("daily_limit_exceeded"),
-            platform(68_400),
-            "dailyLimitExceeded",
-        ),
-        (
-            403,
-            fixture!("rate_limit_exceeded"),
-            platform(60),
-            "rateLimitExceeded",
-        ),
-        (
-            403,
-            fixture!("user_rate_limit_exceeded"),
-            account(60),
-            "userRateLimitExceeded",
-        ),
-        (
-            429,
-            fixture!("resource_exhausted"),
-            platform(60),
-            "rateLimitExceeded",
-        ),
-        (
-            400,
-            fixture!("upload_limit_exceeded"),
-            account(86_400),
-            "uploadLimitExceeded",
-        ),
-        (
-            500,
-            fixture!("internal_error"),
-            "unconfirmed [server_error]".to_owned(),
-            "500",
-        ),
-        (
-            503,
-            fixture!("backend_error"),
-            "unconfirmed [server_error]".to_owned(),
-            "503",
-        ),
-        (401, fixture!("auth_error"), again(), "authError"),
-        (401, fixture!("unauthenticated"), again(), "UNAUTHENTICATED"),
-        (
-            401,
-            fixture!("youtube_signup_required"),
-            login(),
-            "youtubeSignupRequired",
-        ),
-        (
-            403,
-            fixture!("account_closed"),
-            login(),
-            "authenticatedUserAccountClosed",
-        ),
-        (
-            403,
-            fixture!("account_suspended"),
-            login(),
-            "authenticatedUserAccountSuspended",
-        ),
-        (
-            403,
-            fixture!("not_a_channel"),
-            login(),
-            "authenticatedUserNotChannel",
-        ),
-        (
-            403,
-            fixture!("delegation_forbidden"),
-            login(),
-            "accountDelegationForbidden",
-        ),
-        (403, fixture!("forbidden"), login(), "forbidden"),
-        (
-            403,
-            fixture!("insufficient_permissions"),
-            login(),
-            "insufficientPermissions",
-        ),
-        (
-            403,
-            fixture!("scope_insufficient"),
-            login(),
-            "ACCESS_TOKEN_SCOPE_INSUFFICIENT",
-        ),
-        (
-            403,
-            fixture!("access_not_configured"),
-            "rate_limited for 3600s, Platform [app]".to_owned(),
-            "accessNotConfigured",
-        ),
-        (400, fixture!("invalid_title"), rejected(), "invalidTitle"),
-        (
-            400,
-            fixture!("default_language_not_set"),
-            rejected(),
-            "defaultLanguageNotSet",
-        ),
-        (
-            400,
-            fixture!("media_body_required"),
-            rejected(),
-            "mediaBodyRequired",
-        ),
-        (
-            403,
-            fixture!("forbidden_privacy_setting"),
-            rejected(),
-            "forbiddenPrivacySetting",
-        ),
-        (
-            502,
-            "<html>",
-            "unconfirmed [server_error]".to_owned(),
-            "502",
-        ),
-        (413, "", rejected(), "413"),
-        (401, "", again(), "401"),
-    ];
     let now = NOON.parse().unwrap();
-    for (status, body, expected, code) in cases {
-        let failure = classify(&reply(status, body), Effect::Publishes, now);
-        assert_eq!(verdict(&failure), format!("{expected} {code}"));
+    for (status, body, expected) in ERRORS {
+        let failure = classify(&reply(*status, body), Effect::Publishes, now);
+        assert_eq!(verdict(&failure), *expected);
     }
     let unavailable = reply(503, fixture!("backend_error"));
     let failure = classify(&unavailable, Effect::Prepares, now);
