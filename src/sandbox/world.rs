@@ -17,7 +17,7 @@ use super::media::{Fetcher, Received};
 use super::post::{Comment, Draft, Listing, Post};
 use super::steps::Step;
 use super::tokens::Tokens;
-use super::{Settings, instagram, linkedin, upload, wall_clock};
+use super::{Settings, instagram, linkedin, wall_clock, youtube};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Platform {
@@ -124,7 +124,7 @@ pub(super) struct World {
     last_micros: i64,
     pub(super) containers: instagram::Containers,
     pub(super) shares: linkedin::Shares,
-    pub(super) sessions: upload::Sessions,
+    pub(super) youtube: youtube::State,
 }
 
 /// One platform's posts and counters.
