@@ -14,7 +14,7 @@ use super::media::{Fetcher, Received};
 use super::post::{Comment, Draft, Listing, Post};
 use super::steps::Step;
 use super::tokens::Tokens;
-use super::{Settings, instagram, linkedin, upload, wall_clock};
+use super::{Settings, instagram, linkedin, slack, upload, wall_clock};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Platform {
@@ -122,6 +122,7 @@ pub(super) struct World {
     pub(super) containers: instagram::Containers,
     pub(super) shares: linkedin::Shares,
     pub(super) sessions: upload::Sessions,
+    pub(super) slack: slack::State,
 }
 
 /// One platform's posts and counters.

@@ -78,7 +78,9 @@ impl Checkpoint {
         Self::deserialize(value).map_err(|error| Failure::Unconfirmed {
             reason: Reason::new(
                 "bug",
-                format!("the post's checkpoint can't be read ({error}); look for it in the channel"),
+                format!(
+                    "the post's checkpoint can't be read ({error}); look for it in the channel"
+                ),
             ),
         })
     }

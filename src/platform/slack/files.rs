@@ -280,7 +280,11 @@ pub(super) async fn share(session: &Session<'_>, file: &str) -> Result<Option<Me
     };
     let channel = &session.api.account.external_id;
     // By visibility (`public`, `private`), then by channel.
-    let mut shares = info.file.shares.values().map(|seen| &seen[channel][0]["ts"]);
+    let mut shares = info
+        .file
+        .shares
+        .values()
+        .map(|seen| &seen[channel][0]["ts"]);
     let ts = shares.find_map(|ts| ts.as_str().filter(|ts| thread::is_ts(ts)));
     Ok(ts.map(|ts| Message {
         channel: channel.clone(),

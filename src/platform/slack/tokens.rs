@@ -25,7 +25,7 @@ const HELPFUL: &[(&str, &str)] = &[
 ];
 
 #[derive(Deserialize)]
-struct Token {
+struct Granted {
     access_token: SecretString,
     refresh_token: Option<SecretString>,
     expires_in: Option<u64>,
@@ -50,7 +50,7 @@ pub(super) async fn refresh(api: &Api<'_>) -> Result<Renewed, Failure> {
     let url = format!("{}/api/oauth.v2.access", api.base.url);
     let request = api.anonymous(Method::POST, &url).form(&form);
     let reply = api.send(request, Effect::Prepares).await?;
-    let token: Token = accept(&reply, Effect::Prepares).map_err(refusal)?;
+    let token: Granted = accept(&reply, Effect::Prepares).map_err(refusal)?;
     Ok(Renewed {
         access_token: token.access_token,
         refresh_token: token.refresh_token,
@@ -63,9 +63,13 @@ fn refusal(failure: Failure) -> Failure {
     let Some(code) = failure.reason().code.clone() else {
         return failure;
     };
-    let reason = |class, message: &str| Reason::new(class, format!("{message} ({code})")).code(&code);
+    let reason =
+        |class, message: &str| Reason::new(class, format!("{message} ({code})")).code(&code);
     match code.as_str() {
-        "invalid_refresh_token" | "token_revoked" | "token_expired" | "account_inactive"
+        "invalid_refresh_token"
+        | "token_revoked"
+        | "token_expired"
+        | "account_inactive"
         | "invalid_auth" => Failure::NeedsLogin {
             reason: reason(
                 "needs_login",
@@ -111,7 +115,10 @@ pub(super) async fn check(api: &Api<'_>) -> Result<Standing, Failure> {
     };
     match &scopes {
         Some(scopes) => {
-            let has = |any: &str| any.split('|').any(|one| scopes.iter().any(|own| own == one));
+            let has = |any: &str| {
+                any.split('|')
+                    .any(|one| scopes.iter().any(|own| own == one))
+            };
             if !has("chat:write") {
                 standing.missing.push("chat:write".to_owned());
             }

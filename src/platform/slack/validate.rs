@@ -94,7 +94,8 @@ fn text(review: &mut Review<'_>, form: Form) {
     }
     if content::is_markdown(content) {
         if !content.media.is_empty() {
-            review.problem("a message in Markdown can't have media on Slack; leave one of them out");
+            review
+                .problem("a message in Markdown can't have media on Slack; leave one of them out");
         }
         return review.characters("the message", &text, "markdown_chars");
     }
@@ -133,9 +134,9 @@ fn media(review: &mut Review<'_>, form: Form) {
             _ => {}
         }
     }
-    problems
-        .into_iter()
-        .for_each(|problem| review.problem(problem));
+    for problem in problems {
+        review.problem(problem);
+    }
     if form != Form::Files {
         return;
     }
