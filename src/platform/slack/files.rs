@@ -172,10 +172,10 @@ async fn share_all(
         Ok(completed) => {
             session.accepted(&first);
             let named = completed.files.into_iter().next();
-            let permalink = named.and_then(|file| file.permalink);
+            let permalink = named.and_then(|file| web_address(&file.permalink?).ok());
             Ok(later(Shared {
                 file: first,
-                permalink: permalink.filter(|link| web_address(link).is_ok()),
+                permalink: permalink.map(String::from),
                 looks: 0,
             }))
         }

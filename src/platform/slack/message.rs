@@ -32,6 +32,14 @@ pub(super) struct Message {
 }
 
 impl Message {
+    /// Whether Slack's answer names it as messages are named.
+    fn is_named(&self) -> bool {
+        let is_id = |byte: u8| byte.is_ascii_alphanumeric();
+        (1..=64).contains(&self.channel.len())
+            && self.channel.bytes().all(is_id)
+            && thread::is_ts(&self.ts)
+    }
+
     /// As `posts.platform_post_id` keeps it.
     pub(super) fn id(&self) -> String {
         format!("{}:{}", self.channel, self.ts)
@@ -53,7 +61,7 @@ pub(super) async fn send(session: &Session<'_>, joined: Joined) -> Result<Step, 
     let sent = session.publish(post(&session.api, &arguments)).await;
     let accepted = sent.and_then(|reply| {
         let message: Message = accept(&reply, Effect::Publishes)?;
-        if !thread::is_ts(&message.ts) {
+        if !message.is_named() {
             return Err(unreadable(&reply, Effect::Publishes));
         }
         Ok((message, warnings(&reply)))
@@ -133,10 +141,8 @@ async fn permalink(session: &Session<'_>, message: &Message) -> Result<String, F
         .query(&query);
     let reply = session.send(request, Effect::Reads).await?;
     let Permalink { permalink } = accept(&reply, Effect::Reads)?;
-    if web_address(&permalink).is_err() {
-        return Err(unreadable(&reply, Effect::Reads));
-    }
-    Ok(permalink)
+    let address = web_address(&permalink).map_err(|_| unreadable(&reply, Effect::Reads))?;
+    Ok(address.into())
 }
 
 /// A comment in the message's own thread, or in that which it belongs to. It is sent once: two are worse than none.

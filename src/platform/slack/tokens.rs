@@ -66,11 +66,7 @@ fn refusal(failure: Failure) -> Failure {
     let reason =
         |class, message: &str| Reason::new(class, format!("{message} ({code})")).code(&code);
     match code.as_str() {
-        "invalid_refresh_token"
-        | "token_revoked"
-        | "token_expired"
-        | "account_inactive"
-        | "invalid_auth" => Failure::NeedsLogin {
+        "invalid_refresh_token" | "token_revoked" | "account_inactive" => Failure::NeedsLogin {
             reason: reason(
                 "needs_login",
                 "Slack does not accept the refresh token; install the app again and store its new tokens",
