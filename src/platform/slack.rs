@@ -252,6 +252,8 @@ impl Platform for Slack {
 }
 
 async fn begin(session: &Session<'_>) -> Result<Step, Failure> {
+    // Before anything is uploaded for a reply that goes nowhere.
+    content::thread_of(session)?;
     let media = content::media(session)?;
     match Form::of(&session.post.content, &media, &session.api.limits) {
         Form::Text | Form::Images => message::send(session, message::Joined::No).await,

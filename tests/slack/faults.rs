@@ -283,7 +283,6 @@ async fn a_refusal_leaves_nothing_behind() {
         let stage = Stage::with("slack", &[&format!("slack:{kind}")]).await;
         let ending = stage.publish(json!({"body": "Hi"})).await;
         assert_eq!(ending.verdict, verdict);
-        assert_eq!(ending.sent, false, "{kind}");
         assert_eq!(stage.posts().await.len(), 0, "{kind}");
     }
 }
@@ -295,4 +294,39 @@ async fn a_checkpoint_of_nobodys_is_in_doubt() {
     let ending = stage.go_on(json!({"body": "Hi"}), strange).await;
     assert_eq!(ending.verdict, "unconfirmed [bug]");
     assert_eq!(stage.posts().await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_persons_message_cannot_be_looked_up() {
+    let mut stage = Stage::with("slack", &[]).await;
+    stage.credentials = json!({"access_token": "xoxp-1"});
+    let ending = stage.publish(json!({"body": "Hi"})).await;
+    assert_eq!(ending.verdict, "done", "{}", ending.message);
+    assert!(stage.posts().await[0]["details"]["metadata"].is_null());
+    stage.faults(&["slack:500-after-accept"]).await;
+    let ending = stage.publish(json!({"body": "Hi again"})).await;
+    assert_eq!(ending.verdict, "unconfirmed [server_error]");
+    assert_eq!(stage.posts().await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_message_that_slack_cut_off_has_a_warning() {
+    let mut stage = Stage::with("slack", &[]).await;
+    stage
+        .settings
+        .limits
+        .insert("text_chars".to_owned(), 50_000.0);
+    let ending = stage.publish(json!({"body": "x".repeat(45_000)})).await;
+    let warnings = ending.published.unwrap().warnings;
+    assert_eq!(warnings, ["Slack cut the message off: it is too long"]);
+}
+
+/// What Slack says may quote the token; a checkpoint is kept in the database.
+#[tokio::test]
+async fn a_checkpoint_keeps_no_words_of_slacks() {
+    let stage = Stage::with("slack", &["slack:500"]).await;
+    let ending = stage.publish(json!({"body": "Hi"})).await;
+    assert!(ending.message.contains("fatal_error"), "{}", ending.message);
+    let checkpoint = ending.checkpoint.unwrap().to_string();
+    assert!(!checkpoint.contains("fatal_error"), "{checkpoint}");
 }

@@ -54,13 +54,12 @@ pub(super) struct Doubt {
     /// How often it was looked up.
     #[serde(default)]
     pub(super) looks: usize,
-    /// Why it is in doubt: the reason's class, code and message.
+    /// The class of what put it in doubt. Its words are not kept: a platform may quote secrets in them.
     #[serde(default)]
     pub(super) class: String,
+    /// Slack's code, if it gave one.
     #[serde(default)]
     pub(super) code: Option<String>,
-    #[serde(default)]
-    pub(super) why: String,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -99,21 +98,25 @@ impl Checkpoint {
 }
 
 impl Doubt {
-    pub(super) fn of(subject: Subject, reason: Reason) -> Self {
+    pub(super) fn of(subject: Subject, reason: &Reason) -> Self {
         Self {
             subject,
             looks: 0,
             class: reason.class.to_owned(),
-            code: reason.code,
-            why: reason.message,
+            code: reason.code.clone(),
         }
     }
 
     /// Why it is in doubt.
     pub(super) fn reason(&self) -> Reason {
-        let known = ["timeout", "connection", "server_error", "bad_reply"];
-        let class = known.into_iter().find(|class| *class == self.class);
-        let mut reason = Reason::new(class.unwrap_or("unconfirmed"), &self.why);
+        let (class, why) = match self.class.as_str() {
+            "timeout" => ("timeout", "Slack did not answer in time"),
+            "connection" => ("connection", "the connection broke before Slack answered"),
+            "server_error" => ("server_error", "Slack answered with an error of its own"),
+            "bad_reply" => ("bad_reply", "Slack's answer can't be understood"),
+            _ => ("unconfirmed", "Slack's answer got lost"),
+        };
+        let mut reason = Reason::new(class, why);
         reason.code.clone_from(&self.code);
         reason
     }

@@ -95,6 +95,15 @@ pub(super) fn escaped(text: &str) -> String {
         .replace('>', "&gt;")
 }
 
+/// Whether the token is a person's: Slack takes metadata from apps alone, so their messages can't be looked up.
+pub(super) fn is_persons(session: &Session<'_>) -> bool {
+    let token = session.api.token();
+    token
+        .strip_prefix("xoxe.")
+        .unwrap_or(token)
+        .starts_with("xoxp-")
+}
+
 /// The thread that the post goes to. A reply to a message elsewhere is refused.
 pub(super) fn thread_of(session: &Session<'_>) -> Result<Option<String>, Failure> {
     let content = &session.post.content;
@@ -123,9 +132,11 @@ pub(super) fn arguments(session: &Session<'_>) -> Result<Value, Failure> {
     let mut arguments = json!({
         "channel": post.account.external_id,
         "unfurl_links": flag(content, "unfurl").unwrap_or(content.link.is_some()),
-        "metadata": metadata(session),
     });
     let mut set = |name: &str, value: Value| arguments[name] = value;
+    if !is_persons(session) {
+        set("metadata", metadata(session));
+    }
     if let Some(unfurl) = flag(content, "unfurl") {
         set("unfurl_media", unfurl.into());
     }

@@ -7,7 +7,7 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::checkpoint::{Checkpoint, Doubt, Files, Shared, Subject};
+use super::checkpoint::{Checkpoint, Files, Shared, Subject};
 use super::message::{Message, finish, is_outside, join};
 use super::reply::accept;
 use super::{content, lookup, thread};
@@ -181,7 +181,7 @@ async fn share_all(
         }
         Err(Failure::Unconfirmed { reason }) => {
             let subject = Subject::File { id: first };
-            Ok(lookup::later(Doubt::of(subject, reason)))
+            Ok(lookup::begin(subject, reason))
         }
         Err(failure) if !files.joined && is_outside(&failure) => {
             join(session, failure).await?;

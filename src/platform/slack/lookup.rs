@@ -30,8 +30,17 @@ const SKEW: i64 = 300;
 /// More messages than a channel gets in that time.
 const PAGE: &str = "100";
 
-/// The doubt is looked into after a while.
-pub(super) fn later(doubt: Doubt) -> Step {
+/// What is in doubt from now on is looked up after a while.
+pub(super) fn begin(subject: Subject, reason: Reason) -> Step {
+    let doubt = Doubt::of(subject, &reason);
+    Step::Doubt {
+        checkpoint: Checkpoint::Doubt(doubt).value(),
+        after: LOOKS[0],
+        reason,
+    }
+}
+
+fn later(doubt: Doubt) -> Step {
     let after = LOOKS[doubt.looks.min(LOOKS.len() - 1)];
     let reason = doubt.reason();
     Step::Doubt {

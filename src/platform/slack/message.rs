@@ -7,7 +7,7 @@ use reqwest::{Method, RequestBuilder};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::checkpoint::{Checkpoint, Doubt, Subject};
+use super::checkpoint::{Checkpoint, Subject};
 use super::reply::{accept, warnings};
 use super::{content, lookup, thread};
 use crate::http::{Api, Effect, Session, unreadable, web_address};
@@ -71,9 +71,8 @@ pub(super) async fn send(session: &Session<'_>, joined: Joined) -> Result<Step, 
             session.accepted(&message.id());
             Ok(Step::Done(finish(session, &message, warnings).await))
         }
-        Err(Failure::Unconfirmed { reason }) => {
-            let subject = Subject::Message { since };
-            Ok(lookup::later(Doubt::of(subject, reason)))
+        Err(Failure::Unconfirmed { reason }) if !content::is_persons(session) => {
+            Ok(lookup::begin(Subject::Message { since }, reason))
         }
         Err(failure) if joined == Joined::No && is_outside(&failure) => {
             join(session, failure).await?;

@@ -344,7 +344,7 @@ fn a_long_text_is_cut_between_words_and_never_inside_an_escape() {
 fn a_checkpoint_survives_and_older_ones_can_be_read() {
     let doubt = Doubt::of(
         Subject::Message { since: 7 },
-        Reason::new("timeout", "no answer").code("c"),
+        &Reason::new("timeout", "no answer, and a secret").code("c"),
     );
     let restored = doubt.reason();
     assert_eq!(
@@ -353,7 +353,7 @@ fn a_checkpoint_survives_and_older_ones_can_be_read() {
             restored.code.as_deref(),
             restored.message.as_str()
         ),
-        ("timeout", Some("c"), "no answer")
+        ("timeout", Some("c"), "Slack did not answer in time")
     );
     for checkpoint in [
         Checkpoint::Message,

@@ -128,7 +128,8 @@ pub(super) async fn check(api: &Api<'_>) -> Result<Standing, Failure> {
             .push("Slack did not tell which scopes the token has".to_owned()),
     }
     if test.bot_id.is_none() {
-        let note = "it is a person's token, not a bot's: messages appear under that person's name";
+        let note = "it is a person's token, not a bot's: messages appear under that person's name, and one whose answer \
+                    was lost can't be looked up";
         standing.notes.push(note.to_owned());
     }
     standing.scopes = scopes;
