@@ -238,8 +238,7 @@ impl Platform for Slack {
     }
 
     fn refresh_ahead(&self) -> Duration {
-        // As Slack's own libraries do, of the 12 hours that a token lives.
-        Duration::from_hours(2)
+        Duration::from_mins(10)
     }
 
     fn refresh<'a>(&'a self, api: &'a Api<'a>) -> LocalBoxFuture<'a, Result<Renewed, Failure>> {
