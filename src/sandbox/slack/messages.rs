@@ -232,10 +232,11 @@ pub(super) enum WithMetadata {
 
 /// A message as lists show it.
 pub(super) fn message(post: &Post, with: WithMetadata) -> Value {
+    let notification = post.details.get("notification").and_then(Value::as_str);
     let mut message = json!({
         "type": "message",
         "subtype": "bot_message",
-        "text": escape(&post.text),
+        "text": escape(notification.unwrap_or(&post.text)),
         "ts": post.id,
         "bot_id": BOT,
     });
