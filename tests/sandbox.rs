@@ -927,11 +927,9 @@ async fn slack_publishes_and_its_history_shows_the_senders_id() {
 async fn slack_refuses_with_ok_false() {
     let world = World::new().await;
     let path = "/slack/api/chat.postMessage";
-    let long = "é".repeat(40_001);
     for (form, code) in [
         (vec![("channel", "C012")], "no_text"),
         (vec![("channel", "C012"), ("text", "")], "no_text"),
-        (vec![("channel", "C012"), ("text", &long)], "msg_too_long"),
         (
             vec![("channel", "general"), ("text", "hi")],
             "channel_not_found",
