@@ -22,9 +22,9 @@ impl Role {
     /// The role of a medium of this family among so many.
     pub(super) fn of(content: &Content, count: usize, family: Family) -> Result<Self, Failure> {
         match (content.kind, family) {
-            (_, Family::Document) => {
-                Err(Failure::rejected("Instagram takes pictures and videos alone"))
-            }
+            (_, Family::Document) => Err(Failure::rejected(
+                "Instagram takes pictures and videos alone",
+            )),
             (Kind::Reel, Family::Image) => Err(Failure::rejected("a reel is a video")),
             (Kind::Story, family) => Ok(Self::Story(family)),
             (_, family) if count > 1 => Ok(Self::Item(family)),
@@ -197,9 +197,7 @@ pub(super) fn validate(review: &mut Review<'_>) {
         review.problem("posts on Instagram can't be replies; use a first comment");
     }
     if content.link.is_some() {
-        review.problem(
-            "Instagram has no link posts; leave the link out or write it into the body",
-        );
+        review.problem("Instagram has no link posts; leave the link out or write it into the body");
     }
     text(review);
     number_of_media(review);
@@ -215,8 +213,18 @@ fn text(review: &mut Review<'_>) {
         return;
     }
     review.characters("the caption", body, "caption_chars");
-    review.at_most("the caption", marks(body, '#'), "hashtags", "caption_hashtags");
-    review.at_most("the caption", marks(body, '@'), "mentions", "caption_mentions");
+    review.at_most(
+        "the caption",
+        marks(body, '#'),
+        "hashtags",
+        "caption_hashtags",
+    );
+    review.at_most(
+        "the caption",
+        marks(body, '@'),
+        "mentions",
+        "caption_mentions",
+    );
 }
 
 /// How many words a caption marks with this sign.
@@ -282,7 +290,9 @@ fn pictures(review: &mut Review<'_>) {
             )
         })
         .collect();
-    local.into_iter().for_each(|problem| review.problem(problem));
+    local
+        .into_iter()
+        .for_each(|problem| review.problem(problem));
     let alts: Vec<(String, usize)> = review
         .numbered()
         .filter_map(|(number, medium, _)| {
@@ -343,7 +353,10 @@ fn options(review: &mut Review<'_>) {
         }
     }
     let location: Option<AnId> = review.option("location_id", "the id of a Page, a number");
-    if location.as_ref().is_some_and(|id| !super::graph::is_id(&id.text())) {
+    if location
+        .as_ref()
+        .is_some_and(|id| !super::graph::is_id(&id.text()))
+    {
         review.problem("option `location_id` must be the id of a Page, a number");
     }
     if review.content.kind == Kind::Story {
@@ -376,9 +389,10 @@ fn user_tags(review: &mut Review<'_>) {
         review.problem("option `user_tags` is for posts with one medium; a carousel has none");
     }
     let is_place = |place: Option<f64>| place.is_none_or(|place| (0.0..=1.0).contains(&place));
-    if !tags.iter().all(|tag| {
-        is_user_name(&tag.username) && is_place(tag.x) && is_place(tag.y)
-    }) {
+    if !tags
+        .iter()
+        .all(|tag| is_user_name(&tag.username) && is_place(tag.x) && is_place(tag.y))
+    {
         review.problem(format!("option `user_tags` must be {shape}"));
     }
     let is_picture = review.content.kind == Kind::Post && review.count(Family::Image) == 1;

@@ -38,17 +38,21 @@ async fn permalink(session: &Session<'_>, id: &str) -> Result<String, Failure> {
     accept(&reply, Effect::Reads).map(|Permalink { permalink }| permalink)
 }
 
+/// Reads a node, or an edge of one.
 async fn read(session: &Session<'_>, id: &str, fields: &str) -> Result<Reply, Failure> {
-    let node = id.split('/').next().unwrap_or_default();
+    let (node, edge) = id.split_once('/').unwrap_or((id, ""));
     if !graph::is_id(node) {
         return Err(Failure::rejected(format!(
             "Instagram's id `{node}` is no number, so nothing can be read of it"
         )));
     }
-    let request = session
+    let mut request = session
         .api
         .request(Method::GET, &path(&session.api, id))
-        .query(&[("fields", fields), ("limit", "25")]);
+        .query(&[("fields", fields)]);
+    if !edge.is_empty() {
+        request = request.query(&[("limit", "25")]);
+    }
     session.api.send(request, Effect::Reads).await
 }
 
@@ -121,7 +125,9 @@ async fn has_comment(session: &Session<'_>, id: &str, text: &str) -> Result<bool
     }
     let reply = read(session, &format!("{id}/comments"), "id,text").await?;
     let Comments { data } = accept(&reply, Effect::Reads)?;
-    Ok(data.iter().any(|comment| comment.text.trim() == text.trim()))
+    Ok(data
+        .iter()
+        .any(|comment| comment.text.trim() == text.trim()))
 }
 
 /// The account's one post that fits, if there is one.

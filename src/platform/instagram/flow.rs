@@ -241,7 +241,11 @@ fn is_sent(session: &Session<'_>, medium: &Media) -> Result<bool, Failure> {
 }
 
 async fn carousel(session: &Session<'_>, checkpoint: Checkpoint) -> Result<Step, Failure> {
-    let items: Vec<&str> = checkpoint.items.iter().map(|item| item.id.as_str()).collect();
+    let items: Vec<&str> = checkpoint
+        .items
+        .iter()
+        .map(|item| item.id.as_str())
+        .collect();
     let body = content::carousel(&session.post.content, &items)?;
     let reply = post(session, "media", &body).await?;
     if is_not_ready(&reply) {
@@ -359,11 +363,7 @@ async fn unknown(session: &Session<'_>, checkpoint: Checkpoint) -> Result<Step, 
     }
 }
 
-async fn publish(
-    session: &Session<'_>,
-    checkpoint: Checkpoint,
-    id: &str,
-) -> Result<Step, Failure> {
+async fn publish(session: &Session<'_>, checkpoint: Checkpoint, id: &str) -> Result<Step, Failure> {
     if checkpoint.doubts >= DOUBT_LIMIT && session.trail.sent.get() {
         return Err(Failure::Retry {
             after: None,
@@ -407,9 +407,7 @@ async fn publish(
         }
         Err(Failure::Unconfirmed { reason }) => Ok(checkpoint.doubt(reason)),
         Err(failure) if is_spam(&reply) => match look(session, id).await {
-            Ok(Look::Published) => {
-                Ok(Step::Done(find::published(session, &checkpoint, id).await))
-            }
+            Ok(Look::Published) => Ok(Step::Done(find::published(session, &checkpoint, id).await)),
             Ok(_) => Err(failure),
             Err(_) => Ok(checkpoint.doubt(failure.reason().clone())),
         },

@@ -56,7 +56,8 @@ async fn renew(api: &Api<'_>) -> Result<Renewed, Failure> {
             lives: remaining(api),
         });
     }
-    let token: Token = accept(&reply, Effect::Prepares).map_err(|failure| only_login(failure, ""))?;
+    let token: Token =
+        accept(&reply, Effect::Prepares).map_err(|failure| only_login(failure, ""))?;
     Ok(Renewed {
         access_token: token.access_token,
         refresh_token: None,
@@ -80,10 +81,7 @@ fn is_about_age(api: &Api<'_>, reply: &Reply) -> bool {
     }
     let ends = api.account.token_expires_at;
     let is_young = ends.is_some_and(|ends| ends > api.now + TOO_YOUNG);
-    let is_refusal = matches!(
-        classify(reply, Effect::Prepares),
-        Failure::Rejected { .. }
-    );
+    let is_refusal = matches!(classify(reply, Effect::Prepares), Failure::Rejected { .. });
     is_young || is_refusal && ends.is_none_or(|ends| ends > api.now)
 }
 
@@ -140,7 +138,8 @@ async fn exchange(
     if let Some(failure) = wrong_app(&reply) {
         return Err(failure);
     }
-    let token: Token = accept(&reply, Effect::Prepares).map_err(|failure| only_login(failure, ""))?;
+    let token: Token =
+        accept(&reply, Effect::Prepares).map_err(|failure| only_login(failure, ""))?;
     Ok(token.access_token)
 }
 
@@ -194,7 +193,9 @@ pub(super) async fn check(api: &Api<'_>) -> Result<Standing, Failure> {
         (Login::Facebook, Some(app)) => {
             if let Err(failure) = debug(api, app, &mut standing).await {
                 let why = &failure.reason().message;
-                standing.notes.push(format!("the scopes can't be read: {why}"));
+                standing
+                    .notes
+                    .push(format!("the scopes can't be read: {why}"));
             }
         }
         (Login::Facebook, None) => standing.notes.push(
@@ -269,10 +270,7 @@ async fn debug(
         expires_at: i64,
     }
     let app = format!("{id}|{secret}");
-    let query = [
-        ("input_token", api.token()),
-        ("access_token", app.as_str()),
-    ];
+    let query = [("input_token", api.token()), ("access_token", app.as_str())];
     let url = api.url_at(FACEBOOK, &path(api, "debug_token"));
     let request = api.anonymous(Method::GET, &url).query(&query);
     let reply = api.send(request, Effect::Reads).await?;
@@ -281,7 +279,11 @@ async fn debug(
     }
     let Debug { data } = accept(&reply, Effect::Reads)?;
     let lacks = |scope: &&str| !data.scopes.iter().any(|own| own == scope);
-    standing.missing = SCOPES.iter().filter(|scope| lacks(scope)).map(ToString::to_string).collect();
+    standing.missing = SCOPES
+        .iter()
+        .filter(|scope| lacks(scope))
+        .map(ToString::to_string)
+        .collect();
     if lacks(&COMMENT_SCOPE) {
         standing
             .notes

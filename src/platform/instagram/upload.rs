@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
+use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 
 use super::checkpoint::Upload;
@@ -174,6 +174,9 @@ struct DebugInfo {
 }
 
 pub(super) fn answer(reply: &Reply) -> Result<Sent, Failure> {
+    if reply.status == StatusCode::UNAUTHORIZED {
+        return Err(classify(reply, Effect::Prepares));
+    }
     if let Some(Debug { debug_info: info }) = reply.json() {
         let words = crate::http::one_line(&format!("{}: {}", info.kind, info.message), 300);
         // The next try asks how much has arrived.
