@@ -205,7 +205,7 @@ async fn containers_that_expire_are_made_anew_and_not_for_ever() {
         assert_eq!(ending.verdict, "rejected [rejected]");
         assert!(ending.message.contains("3 times"), "{}", ending.message);
     }
-    stage.faults(&["instagram:expired-container:50%"]).await;
+    stage.faults(&["instagram:expired-container:30%"]).await;
     done(stage.publish(carousel(&stage)).await);
     assert_eq!(stage.posts().await.len(), 1);
 }
