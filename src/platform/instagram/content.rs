@@ -290,9 +290,9 @@ fn pictures(review: &mut Review<'_>) {
             )
         })
         .collect();
-    local
-        .into_iter()
-        .for_each(|problem| review.problem(problem));
+    for problem in local {
+        review.problem(problem);
+    }
     let alts: Vec<(String, usize)> = review
         .numbered()
         .filter_map(|(number, medium, _)| {

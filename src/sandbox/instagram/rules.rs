@@ -208,7 +208,7 @@ pub(super) fn list(text: &str) -> Vec<String> {
 }
 
 /// Exactly one source, and one that fits.
-pub(super) fn source<'a>(fields: &'a Fields, role: Role) -> Result<Source<'a>, GraphError> {
+pub(super) fn source(fields: &Fields, role: Role) -> Result<Source<'_>, GraphError> {
     let image = fields.filled("image_url");
     let video = fields.filled("video_url");
     let is_sent = match fields.filled("upload_type") {
