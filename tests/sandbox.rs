@@ -484,7 +484,7 @@ async fn instagram_refuses_what_the_graph_api_refuses() {
         ),
         (vec![("image_url", &jpeg), ("alt_text", &alt)], (100, 0)),
         (
-            vec![("image_url", &jpeg), ("media_type", "REELS")],
+            vec![("image_url", &jpeg), ("media_type", "VIDEO")],
             (100, 2_207_023),
         ),
         (vec![("image_url", &jpeg), ("colour", "red")], (100, 0)),
