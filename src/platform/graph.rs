@@ -72,7 +72,7 @@ struct Envelope {
 #[derive(Debug, Deserialize)]
 pub(super) struct GraphError {
     pub(super) code: Option<i64>,
-    #[serde(rename = "error_subcode")]
+    #[serde(rename = "error_subcode", alias = "subcode")]
     pub(super) subcode: Option<i64>,
     #[serde(default)]
     is_transient: bool,
