@@ -32,6 +32,11 @@ const LONGEST_WAIT_MINUTES: u64 = 31 * 24 * 60;
 const NEARLY_USED_UP: f64 = 95.0;
 /// For so long: calls count for an hour, so that about a quarter of them no longer does by then.
 const APP_PAUSE: Duration = Duration::from_mins(15);
+/// Subcodes about the content: links, photos, videos.
+const CONTENT: [i64; 13] = [
+    1_349_125, 1_363_022, 1_363_023, 1_363_031, 1_363_040, 1_363_127, 1_363_128, 1_363_129,
+    1_366_046, 1_609_005, 1_609_008, 2_061_006, 2_069_019,
+];
 /// How much of Meta's own words goes into a message, in characters.
 const WORDS_LIMIT: usize = 300;
 
@@ -206,6 +211,8 @@ pub(super) fn classify(reply: &Reply, effect: Effect) -> Failure {
         (Some(3 | 10 | 200..=299), _) | (_, Some(1_404_078 | 1_363_005 | 1_363_042)) => {
             error.needs_login("the token lacks a permission to publish for this account")
         }
+        // These decide whatever the code beside them, which can be the 1 of an unknown error.
+        (_, Some(subcode)) if CONTENT.contains(&subcode) => error.rejected(),
         (Some(1 | 2), _) | (_, Some(1_363_047 | 1_609_010)) => {
             in_doubt(effect, error.reason("server_error", trouble()))
         }
