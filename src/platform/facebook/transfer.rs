@@ -198,7 +198,12 @@ fn corrected(upload: Upload, error: &GraphError, reply: &Reply) -> Result<Step, 
     let Some(wanted) = error.data::<Wanted>() else {
         return Err(failure);
     };
-    broken(moved(upload, wanted, reply)?, failure)
+    let tries = upload.tries + 1;
+    if tries > BREAKS {
+        return Err(failure);
+    }
+    let upload = moved(upload, wanted, reply)?;
+    Ok(Upload { tries, ..upload }.wait(Duration::ZERO))
 }
 
 fn chunk(upload: &Upload, source: Source) -> Form {
