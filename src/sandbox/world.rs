@@ -121,6 +121,7 @@ pub(super) struct World {
     last_micros: i64,
     pub(super) containers: instagram::Containers,
     pub(super) shares: linkedin::Shares,
+    pub(super) assets: linkedin::Assets,
     pub(super) sessions: upload::Sessions,
 }
 
