@@ -1,6 +1,7 @@
 //! Flags and environment, turned into a [`Config`]. One file per command in `cli/`.
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
@@ -14,6 +15,7 @@ use crate::store::Database;
 pub mod accounts;
 pub mod database;
 pub mod demo;
+pub mod limits;
 pub mod migration;
 mod output;
 pub mod posts;
@@ -99,6 +101,8 @@ enum Command {
     Accounts(accounts::Accounts),
     /// What goes out: add, import, list and show posts.
     Posts(posts::Posts),
+    /// How much may go out: show, set and clear limits.
+    Limits(limits::Limits),
 }
 
 /// What the environment says; read once, here.
@@ -171,6 +175,32 @@ impl Environment {
     }
 }
 
+/// The whole program: parses the command line, starts the runtime, and ends with the command's exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // One thread is enough for work that waits for the network, and starts fastest.
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(&format!("the runtime can't start: {error}"));
+            return ExitCode::from(Exit::Bug as u8);
+        }
+    };
+    let result = runtime.block_on(cli.execute());
+    // Nothing that still waits in the background (a name look-up, a file) may delay the end.
+    runtime.shutdown_background();
+    match result {
+        Ok(exit) => ExitCode::from(exit as u8),
+        Err(failed) => {
+            complain(&failed.message);
+            ExitCode::from(failed.exit as u8)
+        }
+    }
+}
+
 impl Cli {
     /// Carries out the command.
     pub async fn execute(self) -> Result<Exit, Failed> {
@@ -187,6 +217,7 @@ impl Cli {
             Command::Migrate(command) => migration::run(command, &config).await,
             Command::Accounts(command) => accounts::run(command, &config).await,
             Command::Posts(command) => posts::run(command, &config).await,
+            Command::Limits(command) => limits::run(command, &config).await,
             Command::Demo(_) | Command::Sandbox(_) => unreachable!("returned above"),
         }
     }
@@ -213,10 +244,11 @@ fn log(global: &Global) {
         .with_writer(std::io::stderr)
         .with_target(false)
         .with_ansi(colored);
+    // A program that carries out several commands has said how already.
     match global.log_format {
-        LogFormat::Text => lines.without_time().init(),
-        LogFormat::Json => lines.json().flatten_event(true).init(),
-    }
+        LogFormat::Text => lines.without_time().try_init().ok(),
+        LogFormat::Json => lines.json().flatten_event(true).try_init().ok(),
+    };
 }
 
 fn config(global: &Global, environment: Environment) -> Result<Config, Failed> {

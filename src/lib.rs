@@ -101,6 +101,7 @@ pub mod post;
 pub mod schedule;
 pub mod secret;
 pub mod suggest;
+pub mod tokens;
 
 pub mod http;
 pub mod media;

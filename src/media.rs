@@ -267,7 +267,9 @@ fn about(failure: Failure, what: &str) -> Failure {
 
 /// The client that fetches media from the web.
 pub(crate) fn client(policy: &Policy) -> reqwest::Client {
-    address::client(policy.allow_private)
+    address::builder(policy.allow_private)
+        .build()
+        .expect("a client with bundled roots and fixed settings can be built")
 }
 
 /// The MIME type as far as the media say it: their own, or what the name ends in.

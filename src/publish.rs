@@ -28,6 +28,7 @@ use crate::schedule::{Clock, Lateness, retry_delay};
 use crate::secret::Key;
 use crate::stop::Stop;
 use crate::store::Database;
+use crate::tokens::Vault;
 
 mod breaker;
 mod job;
@@ -36,10 +37,10 @@ mod queue;
 mod tokens;
 
 use breaker::Breaker;
+pub(crate) use job::base;
 use job::{Job, Keyrings, Unstarted};
 pub use pace::Pace;
 use queue::{Entry, Next, Queue};
-use tokens::Vault;
 
 /// A refusal that lasts no longer than this is waited out inside the run.
 const SHORT_WAIT: Duration = Duration::from_secs(10);
@@ -117,7 +118,7 @@ struct Context<'a> {
     stop: &'a Stop,
     progress: &'a Progress,
     journal: &'a Journal,
-    vault: Vault,
+    vault: Vault<'a>,
     panicked: Cell<bool>,
 }
 
@@ -143,7 +144,7 @@ pub async fn all(
         stop,
         progress,
         journal,
-        vault: Vault::default(),
+        vault: Vault::new(&settings.database, settings.key.as_ref(), settings.run),
         panicked: Cell::new(false),
     };
     let mut results = Results::default();

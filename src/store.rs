@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::account::AccountId;
+use crate::account::{Account, AccountId};
 use crate::post::{Action, ClaimedPost, PostId};
 
 pub mod migrate;
@@ -154,6 +154,10 @@ static SETTLED: Sql = sql!("settled", "settled");
 static STANDING: Sql = sql!("standing", "standing");
 static ACCOUNTS_ADD: Sql = sql!("accounts_add", "accounts_add");
 static ACCOUNTS_LIST: Sql = sql!("accounts_list", "accounts_list");
+static ACCOUNTS_OPEN: Sql = sql!("accounts_open", "accounts_open");
+static BLOCKS_CLEAR: Sql = sql!("blocks_clear", "blocks_clear");
+static LIMITS_CLEAR: Sql = sql!("limits_clear", "limits_clear");
+static LIMITS_LIST: Sql = sql!("limits_list", "limits_list");
 static LIMITS_SET: Sql = sql!("limits_set", "limits_set");
 static TOKEN_HOLD: Sql = sql!("token_hold", "token_hold");
 static TOKEN_LET_GO: Sql = sql!("token_let_go", "token_let_go");
@@ -199,6 +203,8 @@ pub struct Request {
     pub platforms: Vec<String>,
     /// Only these owners, if any are named.
     pub owners: Vec<String>,
+    /// How many posts the platforms allow, as [`crate::limits::quotas`] has it.
+    pub quotas: Value,
 }
 
 impl Request {
@@ -219,6 +225,7 @@ impl Request {
             "lease_seconds": self.lease.as_secs_f64(),
             "platforms": unless_empty(&self.platforms),
             "owners": unless_empty(&self.owners),
+            "quotas": self.quotas,
         })
     }
 }
@@ -476,6 +483,44 @@ impl Store {
     /// The filter is an object with `owner` and `platform`, each null or a name.
     pub async fn accounts(&mut self, filter: &Value) -> Result<Vec<Value>, StoreError> {
         self.query(&ACCOUNTS_LIST, Access::Reads, filter).await
+    }
+
+    /// Every account that matches, with its sealed credentials and its status. The filter is an object with `id`,
+    /// `owner` and `platform`, each null or a value.
+    pub async fn open_accounts(
+        &mut self,
+        filter: &Value,
+    ) -> Result<Vec<(Account, String)>, StoreError> {
+        #[derive(Deserialize)]
+        struct Row {
+            #[serde(flatten)]
+            account: Account,
+            status: String,
+        }
+        let rows: Vec<Row> = self.query(&ACCOUNTS_OPEN, Access::Reads, filter).await?;
+        let pairs = rows.into_iter().map(|row| (row.account, row.status));
+        Ok(pairs.collect())
+    }
+
+    /// Every rule of the table `limits`: `{scope, action, window, max, used}`.
+    pub async fn limits(&mut self) -> Result<Vec<Value>, StoreError> {
+        self.query(&LIMITS_LIST, Access::Reads, &json!({})).await
+    }
+
+    /// Removes the rules of a scope, or the one of a window; returns those that were there.
+    pub async fn clear_limits(
+        &mut self,
+        scope: &str,
+        window: Option<&str>,
+    ) -> Result<Vec<Value>, StoreError> {
+        let argument = json!({"scope": scope, "window": window});
+        self.query(&LIMITS_CLEAR, Access::Writes, &argument).await
+    }
+
+    /// Lifts the blocks of a scope's accounts; returns the accounts that had one.
+    pub async fn clear_blocks(&mut self, scope: &str) -> Result<Vec<AccountId>, StoreError> {
+        let argument = json!({"scope": scope});
+        self.query(&BLOCKS_CLEAR, Access::Writes, &argument).await
     }
 
     /// Takes hold of an account's token, to refresh it; `None` while another run has it. A hold ends by itself after

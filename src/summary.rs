@@ -1,6 +1,6 @@
 //! What a run did, for machines (`--json`), people (the table) and the exit code.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -54,6 +54,9 @@ pub struct Summary {
     pub released: usize,
     /// Posts that met a platform's rate limit (they count under `retry`, too).
     pub throttled: usize,
+    /// Accounts that a person must connect again, as `platform:external_id`; their posts wait (they count under
+    /// `retry`).
+    pub needs_login: BTreeSet<String>,
     /// Posts published per minute of this run.
     pub posts_per_minute: f64,
     /// Published among all that were tried and settled; 1 if there were none.
@@ -166,6 +169,15 @@ impl Summary {
             }
         ) {
             self.throttled += 1;
+        }
+        if matches!(
+            settled.outcome,
+            Outcome::Retry {
+                block: Some(Block::NeedsLogin),
+                ..
+            }
+        ) {
+            self.needs_login.insert(settled.post.account.label());
         }
     }
 

@@ -220,7 +220,7 @@ on_both! {
     fn media_that_were_being_processed_go_on_from_where_they_stood(world: World) {
         world.faults(&["instagram:processing:60"]);
         world.due([post(world.account("instagram", 1, "alder"), "hi")
-            .with("media", json!([{"url": "https://images.example.com/1.jpg", "alt": "A loaf"}]))]);
+            .with("media", json!([{"url": world.sandbox.sample("1080x1080.jpg"), "alt": "A loaf"}]))]);
         let run = world.start(&[]);
         world.await_until("its container is processed", |world| world.noted("pending") > 0);
         kill(run);

@@ -22,7 +22,7 @@ fn one_of_each(world: &World) -> Vec<i64> {
         )
         .with(
             "media",
-            json!([{"url": "https://images.example.com/1.jpg", "alt": "A loaf"}]),
+            json!([{"url": world.sandbox.sample("1080x1080.jpg"), "alt": "A loaf"}]),
         ),
         post(
             world.account("linkedin", 1, "birch"),

@@ -5,6 +5,13 @@
     reason = "clippy.toml allows it in tests, but does not see the helpers of an integration test"
 )]
 
+#[path = "sandbox/fetching.rs"]
+mod fetching;
+#[path = "sandbox/reader.rs"]
+mod reader;
+#[path = "sandbox/steps.rs"]
+mod steps;
+
 use std::time::Duration;
 
 use publisher::sandbox::{Fault, Sandbox, Settings};
@@ -17,7 +24,6 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 const GRAIN: usize = 262_144;
-const JPEG: &str = "https://images.example/a.jpg";
 
 /// How long anything here may take; it is never waited out unless a test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -91,8 +97,16 @@ impl World {
             .form(&[("message", message)])
     }
 
+    fn sample(&self, name: &str) -> String {
+        format!("{}/samples/{name}", self.url)
+    }
+
+    fn jpeg(&self) -> String {
+        self.sample("1080x1080.jpg")
+    }
+
     async fn container(&self, caption: &str) -> String {
-        let form = [("image_url", JPEG), ("caption", caption)];
+        let form = [("image_url", &*self.jpeg()), ("caption", caption)];
         let answer = send(self.post("/instagram/v25.0/2001/media").form(&form)).await;
         answer.body["id"].as_str().unwrap().to_owned()
     }
@@ -404,7 +418,12 @@ async fn instagram_publishes_a_container_once() {
     let posts = world.posts().await;
     assert_eq!(posts.len(), 1);
     assert_eq!(posts[0]["id"], media);
-    assert_eq!(posts[0]["media"], json!([JPEG]));
+    let image = &posts[0]["media"][0];
+    assert_eq!(image["url"], world.jpeg());
+    assert_eq!(
+        (&image["type"], &image["width"]),
+        (&json!("image"), &json!(1080))
+    );
 }
 
 #[tokio::test]
@@ -426,34 +445,49 @@ async fn instagram_refuses_what_the_graph_api_refuses() {
     let caption = "é".repeat(2201);
     let tags = "#a ".repeat(31);
     let alt = "a".repeat(1001);
+    let sample = |name: &str| world.sample(name);
+    let (jpeg, png, wide) = (
+        sample("1080x1080.jpg"),
+        sample("800x800.png"),
+        sample("4000x100.jpg"),
+    );
+    let (film, document, lost) = (
+        sample("video-5s.mp4"),
+        sample("document.pdf"),
+        sample("lost.jpg"),
+    );
+    // A port where nobody listens any more.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let closed = format!("http://{}/a.jpg", listener.local_addr().unwrap());
+    drop(listener);
+    let image = |url| vec![("image_url", url)];
     for (form, code) in [
         (vec![("caption", "no image")], (100, 0)),
+        (image("ftp://example.com/a.jpg"), (9004, 2_207_052)),
+        (image(&closed), (9004, 2_207_052)),
+        (image(&lost), (9004, 2_207_052)),
+        (image(&document), (9004, 2_207_052)),
+        (image(&film), (36001, 2_207_005)),
+        (image(&png), (36001, 2_207_005)),
+        (image(&wide), (36003, 2_207_009)),
         (
-            vec![("image_url", "ftp://example.com/a.jpg")],
-            (9004, 2_207_052),
-        ),
-        (
-            vec![("image_url", "https://example.com/a.PNG?x=.jpg")],
-            (36001, 2_207_005),
-        ),
-        (
-            vec![("image_url", JPEG), ("caption", &caption)],
+            vec![("image_url", &jpeg), ("caption", &caption)],
             (36004, 2_207_010),
         ),
         (
-            vec![("image_url", JPEG), ("caption", &tags)],
+            vec![("image_url", &jpeg), ("caption", &tags)],
             (36004, 2_207_010),
         ),
         (
-            vec![("image_url", JPEG), ("caption", "[[reject]]")],
+            vec![("image_url", &jpeg), ("caption", "[[reject]]")],
             (36004, 2_207_010),
         ),
-        (vec![("image_url", JPEG), ("alt_text", &alt)], (100, 0)),
+        (vec![("image_url", &jpeg), ("alt_text", &alt)], (100, 0)),
         (
-            vec![("image_url", JPEG), ("media_type", "REELS")],
+            vec![("image_url", &jpeg), ("media_type", "REELS")],
             (100, 2_207_023),
         ),
-        (vec![("image_url", JPEG), ("colour", "red")], (100, 0)),
+        (vec![("image_url", &jpeg), ("colour", "red")], (100, 0)),
     ] {
         let answer = send(world.post("/instagram/v25.0/2001/media").form(&form)).await;
         assert_eq!(
@@ -463,11 +497,11 @@ async fn instagram_refuses_what_the_graph_api_refuses() {
         );
     }
     let fine = [
-        ("image_url", "https://example.com/a.v2/render"),
-        ("caption", &"#a ".repeat(30)),
+        ("image_url", sample("1200x630.jpg")),
+        ("caption", "#a ".repeat(30)),
     ];
     let fine = send(world.post("/instagram/v25.0/2001/media").form(&fine)).await;
-    assert_eq!(fine.status, 200);
+    assert_eq!(fine.status, 200, "{}", fine.body);
 
     let unknown = send(world.instagram("17")).await;
     assert_eq!(graph_code(&unknown), (24, 2_207_008));
@@ -506,7 +540,11 @@ async fn linkedin_publishes_and_shows_the_text_that_readers_see() {
     assert_eq!(posts[0]["link"], "https://example.com/");
     assert_eq!(posts[0]["title"], "Read me");
     assert_eq!(posts[1]["text"], "cut ");
-    assert_eq!(posts[2]["media"], json!(["urn:li:image:C4"]));
+    let image = &posts[2]["media"][0];
+    assert_eq!(
+        (&image["url"], &image["alt"]),
+        (&json!("urn:li:image:C4"), &json!("A"))
+    );
 }
 
 #[tokio::test]
@@ -675,8 +713,12 @@ async fn youtube_takes_a_video_in_one_piece_and_knows_it_afterwards() {
     assert_eq!(posts[0]["id"], id);
     assert_eq!(posts[0]["title"], "A title");
     assert_eq!(posts[0]["text"], "About it");
-    assert_eq!(posts[0]["bytes"], bytes.len());
-    assert_eq!(posts[0]["sha256"], format!("{:x}", Sha256::digest(&bytes)));
+    let file = &posts[0]["media"][0];
+    assert_eq!(
+        (&file["type"], &file["bytes"]),
+        (&json!("video"), &json!(bytes.len()))
+    );
+    assert_eq!(file["sha256"], format!("{:x}", Sha256::digest(&bytes)));
     assert_eq!(
         posts[0]["permalink"],
         format!("https://www.youtube.com/watch?v={id}")
@@ -717,7 +759,7 @@ async fn youtube_takes_a_video_in_chunks() {
     assert_eq!(world.posts().await.len(), 0);
     assert_eq!(chunk(GRAIN * 2, bytes.len()).await.status, 200);
     let digest = format!("{:x}", Sha256::digest(&bytes));
-    assert_eq!(world.posts().await[0]["sha256"], digest);
+    assert_eq!(world.posts().await[0]["media"][0]["sha256"], digest);
 }
 
 #[tokio::test]
@@ -751,7 +793,7 @@ async fn youtube_keeps_what_came_before_the_connection_broke() {
         200
     );
     assert_eq!(
-        world.posts().await[0]["sha256"],
+        world.posts().await[0]["media"][0]["sha256"],
         format!("{:x}", Sha256::digest(&bytes))
     );
 }
@@ -829,7 +871,7 @@ async fn slack_publishes_and_its_history_shows_the_senders_id() {
     let ts = first["ts"].as_str().unwrap();
 
     let metadata = json!({"event_type": "publisher_post", "event_payload": {"id": "42"}});
-    let image = json!([{"type": "image", "image_url": JPEG, "alt_text": "A"}]);
+    let image = json!([{"type": "image", "image_url": world.jpeg(), "alt_text": "A"}]);
     let body = json!({"channel": "C0GENERAL", "text": "two", "metadata": metadata, "blocks": image, "unfurl_links": true});
     let second = send(world.post("/slack/api/chat.postMessage").json(&body))
         .await
@@ -868,7 +910,13 @@ async fn slack_publishes_and_its_history_shows_the_senders_id() {
     assert_eq!(posts[0]["permalink"], permalink);
     assert_eq!(posts[0]["text"], "a <b> & c");
     assert_eq!(posts[0]["id"], ts);
-    assert_eq!(posts[1]["media"], json!([JPEG]));
+    assert_eq!(posts[0]["details"], json!({}));
+    assert_eq!(posts[1]["details"], json!({ "metadata": metadata }));
+    let image = &posts[1]["media"][0];
+    assert_eq!(
+        (&image["url"], &image["alt"]),
+        (&json!(world.jpeg()), &json!("A"))
+    );
     assert_eq!(
         send(world.post("/slack/api/auth.test")).await.body["ok"],
         true
@@ -1111,7 +1159,7 @@ async fn duplicates_and_requests_are_counted_and_forgotten() {
     );
     assert_eq!(
         stats["platforms"]["slack"],
-        json!({"requests": 4, "published": 3, "duplicates": 1, "max_in_flight": 1, "max_in_flight_per_account": 1})
+        json!({"requests": 4, "published": 3, "duplicates": 1, "comments": 0, "duplicate_comments": 0, "max_in_flight": 1, "max_in_flight_per_account": 1})
     );
     assert_eq!(stats["platforms"]["youtube"]["requests"], 0);
     let duplicates: Vec<bool> = world
@@ -1218,7 +1266,7 @@ async fn other_paths_and_large_bodies_are_refused_in_the_platforms_words() {
         );
     }
     assert_eq!(world.get("/myspace/x").await.status, 404);
-    let index = world.get("/").await.body;
+    let index = world.get("/api").await.body;
     assert!(index.as_str().unwrap().contains("/api/posts"));
 }
 

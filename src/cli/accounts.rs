@@ -10,14 +10,25 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use asking::Asker;
+use url::Url;
+
 use super::database;
 use super::output::{emit, emit_json, emit_rows, name_and_value};
-use crate::account::{Credentials, NewAccount};
+use crate::account::{Account, Credentials, NewAccount};
 use crate::config::Config;
 use crate::exit::{Exit, Failed};
+use crate::http::Api;
 use crate::import::typed;
+use crate::outcome::Failure;
+use crate::platform::Platform;
+use crate::schedule::Clock;
 use crate::store::Store;
-use crate::{platform, schedule, secret};
+use crate::tokens::renewed_credentials;
+use crate::{platform, schedule, secret, suggest};
+
+mod asking;
+mod check;
 
 /// No platform's token comes near this.
 const LONGEST_TOKEN_BYTES: u64 = 64 * 1024;
@@ -34,10 +45,16 @@ enum Command {
     /// Add an account, or give an existing one a new token.
     ///
     /// The token is read from standard input, or asked for on a terminal; it is never an argument, where other
-    /// processes could see it. A JSON object {"`access_token`", "`refresh_token`"} is taken, too.
+    /// processes could see it. A JSON object of "access_token", "refresh_token", "client_id" and "client_secret" is
+    /// taken, too; with a refresh token alone (for facebook: the long-lived token of a user) the platform is asked for
+    /// an access token at once.
     Add(Add),
     /// List the accounts.
     List(List),
+    /// Ask the platforms whether the stored tokens open the accounts, with scopes and days left.
+    ///
+    /// A token that has ended is refreshed where that is possible. Exits 1 if a person is needed.
+    Check(check::Check),
 }
 
 #[derive(Clone, Debug, Args)]
@@ -63,6 +80,9 @@ struct Add {
     /// When the access token ends, such as 2026-03-01T09:00Z.
     #[arg(long, value_name = "TIME", value_parser = schedule::parse_instant)]
     token_expires_at: Option<DateTime<Utc>>,
+    /// Where a first access token is bought, if only a refresh token is given: this sandbox instead of the platform.
+    #[arg(long, env = "PUBLISHER_SANDBOX", value_name = "URL")]
+    sandbox: Option<Url>,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -83,10 +103,11 @@ pub async fn run(args: Accounts, config: &Config) -> Result<Exit, Failed> {
     match args.command {
         Command::Add(args) => add(args, config).await,
         Command::List(args) => list(args, config).await,
+        Command::Check(args) => check::run(args, config).await,
     }
 }
 
-async fn add(args: Add, config: &Config) -> Result<Exit, Failed> {
+async fn add(mut args: Add, config: &Config) -> Result<Exit, Failed> {
     let platform = platform::by_name(&args.platform).expect("clap takes no other names");
     platform
         .validate_account(&args.external_id)
@@ -95,11 +116,17 @@ async fn add(args: Add, config: &Config) -> Result<Exit, Failed> {
     let mut store = database::open_checked(config).await?;
     let key = secret::key(config)?;
     let before = existing(&mut store, &args).await?;
-    let credentials = parse_token(token()?.expose_secret()).map_err(Failed::data)?;
+    let mut credentials = parse_token(token()?.expose_secret()).map_err(Failed::data)?;
+    let settings = settings(&args, before.as_ref());
+    check_settings(platform, &settings)?;
+    if credentials.access_token.expose_secret().is_empty() {
+        let ends = buy(platform, &args, &settings, &mut credentials, config).await?;
+        args.token_expires_at = args.token_expires_at.or(ends);
+    }
     let sealed = secret::seal(&key, &args.platform, &args.external_id, &credentials)?;
     let done = if before.is_some() { "updated" } else { "added" };
     let label = format!("{}:{}", args.platform, args.external_id);
-    let account = merged(args, before, sealed);
+    let account = merged(args, before, settings, sealed);
     let stored = store.add_account(&account).await?;
     store.close().await;
     let status = stored["status"].as_str().unwrap_or_default();
@@ -108,6 +135,80 @@ async fn add(args: Add, config: &Config) -> Result<Exit, Failed> {
         stored["id"]
     ))?;
     Ok(Exit::Ok)
+}
+
+/// The settings there were, with those that are given now.
+fn settings(args: &Add, before: Option<&Value>) -> Map<String, Value> {
+    let before = before.and_then(|before| before["settings"].as_object());
+    let mut settings = before.cloned().unwrap_or_default();
+    let given = args.settings.iter();
+    settings.extend(given.map(|(name, value)| (name.clone(), typed(value))));
+    settings
+}
+
+fn check_settings(platform: &dyn Platform, settings: &Map<String, Value>) -> Result<(), Failed> {
+    let known = platform.settings();
+    let unknown = settings
+        .keys()
+        .find(|name| !known.iter().any(|(own, _)| own == name));
+    if let Some(name) = unknown {
+        let hint = suggest::did_you_mean(name, known.iter().map(|(own, _)| *own));
+        let list: Vec<&str> = known.iter().map(|(own, _)| *own).collect();
+        let list = match list.as_slice() {
+            [] => "it has none".to_owned(),
+            list => format!("it has {}", list.join(", ")),
+        };
+        let title = platform.title();
+        return Err(Failed::usage(format!(
+            "{title} has no setting `{name}`{hint} ({list})"
+        )));
+    }
+    let problems = platform.validate_settings(settings);
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(Failed::usage(problems.join("; ")))
+    }
+}
+
+/// Gets a first access token for a refresh token; returns when it ends.
+async fn buy(
+    platform: &dyn Platform,
+    args: &Add,
+    settings: &Map<String, Value>,
+    credentials: &mut Credentials,
+    config: &Config,
+) -> Result<Option<DateTime<Utc>>, Failed> {
+    let account = Account {
+        id: 0,
+        owner: args.owner.clone(),
+        platform: args.platform.clone(),
+        external_id: args.external_id.clone(),
+        display_name: String::new(),
+        credentials: None,
+        token_expires_at: None,
+        settings: settings.clone(),
+    };
+    let refresh = async |api: &Api<'_>| {
+        if !platform.can_refresh(api) {
+            return None;
+        }
+        Some(platform.refresh(api).await)
+    };
+    let asker = Asker::new(config, args.sandbox.as_ref());
+    let renewed = asker.with(platform, &account, credentials, refresh).await;
+    let renewed = renewed.ok_or_else(|| {
+        Failed::data(format!(
+            "a refresh token alone is not enough for {}; give an access token, or what the platform needs to give one \
+             (client_id and client_secret)",
+            platform.title()
+        ))
+    })?;
+    let refused = |failure: Failure| Failed::data(failure.reason().message.clone());
+    let renewed = renewed.map_err(refused)?;
+    let ends = renewed.lives.map(|lives| Clock::host().now() + lives);
+    *credentials = renewed_credentials(credentials.clone(), renewed).map_err(refused)?;
+    Ok(ends)
 }
 
 /// The account as it is stored now.
@@ -119,13 +220,14 @@ async fn existing(store: &mut Store, args: &Add) -> Result<Option<Value>, Failed
 }
 
 /// A new token must not cost an account its name or zone: what no flag says stays as it is.
-fn merged(args: Add, before: Option<Value>, sealed: String) -> NewAccount {
+fn merged(
+    args: Add,
+    before: Option<Value>,
+    settings: Map<String, Value>,
+    sealed: String,
+) -> NewAccount {
     let before = before.unwrap_or_default();
     let kept = |name: &str| before[name].as_str().map(ToOwned::to_owned);
-    let mut settings: Map<String, Value> =
-        before["settings"].as_object().cloned().unwrap_or_default();
-    let given = args.settings.into_iter();
-    settings.extend(given.map(|(name, value)| (name, typed(&value))));
     NewAccount {
         owner: args.owner,
         display_name: args
@@ -173,6 +275,7 @@ fn parse_token(text: &str) -> Result<Credentials, String> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Tokens {
+        #[serde(default)]
         access_token: String,
         refresh_token: Option<String>,
         client_id: Option<String>,
@@ -195,7 +298,10 @@ fn parse_token(text: &str) -> Result<Credentials, String> {
             client_secret: None,
         }
     };
-    check_token("token", &tokens.access_token)?;
+    // A refresh token alone buys the first access token.
+    if tokens.refresh_token.is_none() || !tokens.access_token.is_empty() {
+        check_token("token", &tokens.access_token)?;
+    }
     if let Some(token) = &tokens.refresh_token {
         check_token("refresh token", token)?;
     }

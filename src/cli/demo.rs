@@ -9,6 +9,7 @@ use chrono::TimeDelta;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use url::Url;
 use uuid::Uuid;
 
 use super::output::say;
@@ -17,6 +18,7 @@ use crate::claim;
 use crate::config::{DEFAULT_EXPIRY, Span};
 use crate::exit::{Exit, Failed};
 use crate::http::{Http, Timeouts};
+use crate::limits;
 use crate::media;
 use crate::outcome::Outcome;
 use crate::progress::{self, Progress};
@@ -94,14 +96,13 @@ async fn in_directory(directory: &Path, latency: Duration, keep: bool) -> Result
     migrate::run(&database).await?;
     let key = Key::load_or_create(&directory.join("encryption.key"))?;
     let mut store = Store::open(&database).await?;
-    plant(&mut store, &seed, &key, directory).await?;
-
     let settings = sandbox::Settings {
         latency,
         ..sandbox::Settings::default()
     };
     let sandbox = Sandbox::bind(settings).await?;
     let url = sandbox.url();
+    plant(&mut store, &seed, &key, directory, &url).await?;
     let (ended, end) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(sandbox.serve(async {
         // Whether it was told to end or the teller is gone, it ends.
@@ -145,6 +146,7 @@ async fn in_directory(directory: &Path, latency: Duration, keep: bool) -> Result
             lease,
             platforms: Vec::new(),
             owners: Vec::new(),
+            quotas: limits::quotas(&BTreeMap::new()),
         },
         settings: Settings {
             pace: Pace::Smart,
@@ -180,8 +182,22 @@ async fn in_directory(directory: &Path, latency: Duration, keep: bool) -> Result
     }
 }
 
-/// Puts the seed into the database.
-async fn plant(store: &mut Store, seed: &Seed, key: &Key, directory: &Path) -> Result<(), Failed> {
+/// The address of one of the sandbox's own files; any other address stays as it is. The host has a name, for posts are
+/// not to hold private addresses.
+fn placed(url: &str, sandbox: &Url) -> Option<Url> {
+    let mut placed = sandbox.join(url.strip_prefix("sandbox:")?).ok()?;
+    placed.set_host(Some("localhost")).ok()?;
+    Some(placed)
+}
+
+/// Puts the seed into the database, with its media.
+async fn plant(
+    store: &mut Store,
+    seed: &Seed,
+    key: &Key,
+    directory: &Path,
+    sandbox: &Url,
+) -> Result<(), Failed> {
     let video = directory.join("clip.mp4");
     std::fs::write(&video, vec![0_u8; VIDEO_BYTES])?;
     let mut ids = BTreeMap::new();
@@ -228,11 +244,18 @@ async fn plant(store: &mut Store, seed: &Seed, key: &Key, directory: &Path) -> R
             .with_timezone(&zone)
             .format("%Y-%m-%dT%H:%M:%S");
         row.insert("local_time".to_owned(), json!(local_time.to_string()));
-        if row
-            .get("media")
-            .is_some_and(|media| media[0]["path"] == "clip.mp4")
+        for medium in row
+            .get_mut("media")
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten()
         {
-            row.insert("media".to_owned(), json!([{"path": video}]));
+            if medium["path"] == "clip.mp4" {
+                medium["path"] = json!(video);
+            }
+            if let Some(url) = medium["url"].as_str().and_then(|url| placed(url, sandbox)) {
+                medium["url"] = json!(url);
+            }
         }
         Some(Value::Object(row))
     };

@@ -17,6 +17,7 @@ use crate::config::{Config, DEFAULT_EXPIRY, Span};
 use crate::exit::{Exit, Failed};
 use crate::http::{Http, Timeouts};
 use crate::journal::Place;
+use crate::limits;
 use crate::media;
 use crate::outcome::Outcome;
 use crate::platform;
@@ -197,6 +198,7 @@ fn options(command: Run, config: &Config) -> Result<(Options, Http), Failed> {
             lease,
             platforms: command.platforms,
             owners: command.owners,
+            quotas: limits::quotas(&file.platforms),
         },
         settings: Settings {
             pace: pace(
@@ -305,6 +307,16 @@ fn report(done: &Done, run: Uuid) {
                 problems.len() - TOLD
             ));
         }
+    }
+    for account in &done.summary.needs_login {
+        let why = done.settled.iter().find_map(|settled| {
+            let reason = settled.outcome.reason()?;
+            (settled.post.account.label() == *account).then_some(reason.message.as_str())
+        });
+        complain(&format!(
+            "{account} needs a login, and its posts wait: {}",
+            why.unwrap_or("its platform refuses the token")
+        ));
     }
     for (account, why) in &done.locked {
         complain(&format!(

@@ -5,7 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use futures::FutureExt;
-use reqwest::Client;
+use reqwest::ClientBuilder;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use thiserror::Error;
 use url::{Host, Url};
@@ -66,19 +66,16 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     }
 }
 
-/// The client that fetches media.
+/// What makes the client that fetches media.
 ///
 /// It uses no proxy: a proxy would resolve the names itself, unchecked.
-pub(super) fn client(allow_private: bool) -> Client {
+pub(super) fn builder(allow_private: bool) -> ClientBuilder {
     let builder = client_builder().no_proxy();
-    let builder = if allow_private {
+    if allow_private {
         builder
     } else {
         builder.dns_resolver(PublicOnly)
-    };
-    builder
-        .build()
-        .expect("a client with bundled roots and fixed settings can be built")
+    }
 }
 
 /// The system's resolver without the answers that point inwards.

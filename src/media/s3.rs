@@ -1,32 +1,67 @@
-//! Objects of an S3-compatible store, as `s3://bucket/key`.
+//! Objects of an S3-compatible store, as `s3://bucket/key` (the key as it is, without percent signs).
 //!
 //! They are read through addresses that are signed anew for every request, so that an object is downloaded, and its
-//! download resumed, just as a file on the web.
+//! download resumed, just as a file on the web. `object_store` finds the credentials and signs; it sends nothing but
+//! what asks a machine's or a container's credentials service, and that through a client of ours.
 
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::Client;
-use secrecy::SecretString;
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::client::{
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
+};
+use object_store::path::Path;
+use object_store::signer::Signer;
+use object_store::{ClientOptions, RetryConfig};
+use reqwest::{Client, Method};
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use crate::outcome::Failure;
+use crate::http::client_builder;
+use crate::outcome::{Failure, Reason};
+
+const SCHEME: &str = "s3://";
+/// How long one request to a credentials service may take.
+const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(5);
+/// Such a service answers with some hundred bytes.
+const REPLY_LIMIT: usize = 64 * 1024;
 
 /// Where `s3://` addresses lead, and what opens them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone)]
 pub struct S3 {
-    /// The store's own address, with the bucket as the first part of the path; none for Amazon's.
     endpoint: Option<Url>,
-    /// The region; none: what the environment says, else `us-east-1`.
     region: Option<String>,
-    /// Whether the store may be spoken to without TLS.
     allow_http: bool,
-    /// The `AWS_*` variables of the environment: keys, token, region, profile of the machine ….
     variables: Vec<(String, SecretString)>,
+    /// Made when they are first needed.
+    made: Arc<Mutex<Made>>,
+}
+
+#[derive(Default)]
+struct Made {
+    client: Option<Client>,
+    buckets: HashMap<String, Arc<AmazonS3>>,
+}
+
+impl fmt::Debug for S3 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3")
+            .field("endpoint", &self.endpoint.as_ref().map(super::shown_url))
+            .field("region", &self.region)
+            .finish_non_exhaustive()
+    }
 }
 
 impl S3 {
     /// A store at its own address, which has the bucket as the first part of the path, or Amazon's; in that region, or
-    /// the one of the `AWS_*` variables, else `us-east-1`; perhaps without TLS; opened by those variables' keys.
+    /// the one of the `AWS_*` variables, else `us-east-1`; perhaps without TLS; opened by those variables' keys, or by
+    /// what the machine or container is given.
     pub fn new(
         endpoint: Option<Url>,
         region: Option<String>,
@@ -38,41 +73,200 @@ impl S3 {
             region,
             allow_http,
             variables,
+            made: Arc::default(),
         }
+    }
+
+    fn bucket(&self, name: &str) -> Result<(Arc<AmazonS3>, Client), Failure> {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let client = made.client.get_or_insert_with(|| {
+            client_builder()
+                .build()
+                .expect("a client with bundled roots and fixed settings can be built")
+        });
+        let client = client.clone();
+        if let Some(store) = made.buckets.get(name) {
+            return Ok((store.clone(), client));
+        }
+        let store = self.builder(name, &client).build().map_err(|error| {
+            Failure::rejected(format!("the object store's settings are wrong: {error}"))
+        })?;
+        let store = Arc::new(store);
+        made.buckets.insert(name.to_owned(), store.clone());
+        Ok((store, client))
+    }
+
+    fn builder(&self, bucket: &str, client: &Client) -> AmazonS3Builder {
+        let retry = RetryConfig {
+            max_retries: 2,
+            retry_timeout: 2 * CREDENTIALS_TIMEOUT,
+            ..RetryConfig::default()
+        };
+        let known = |name: &str| AmazonS3ConfigKey::from_str(&name.to_ascii_lowercase()).ok();
+        let variables = self.variables.iter();
+        let mut builder = variables
+            .filter_map(|(name, value)| Some((known(name)?, value)))
+            .fold(AmazonS3Builder::new(), |builder, (key, value)| {
+                builder.with_config(key, value.expose_secret())
+            })
+            .with_bucket_name(bucket)
+            .with_retry(retry)
+            .with_http_connector(Connector(client.clone()));
+        if let Some(region) = &self.region {
+            builder = builder.with_region(region);
+        }
+        if let Some(endpoint) = &self.endpoint {
+            builder = builder
+                .with_config(AmazonS3ConfigKey::S3Endpoint, endpoint.as_str())
+                .with_virtual_hosted_style_request(false);
+        }
+        builder
     }
 }
 
 /// An object that can be asked for.
-#[derive(Clone, Debug)]
-pub(super) struct Object;
+#[derive(Debug)]
+pub(super) struct Object {
+    store: Arc<AmazonS3>,
+    client: Client,
+    key: Path,
+    allow_http: bool,
+}
 
 impl Object {
-    pub(super) fn of(_address: &str, _s3: Option<&S3>) -> Result<Self, Failure> {
-        Err(Failure::rejected("s3:// addresses are not supported yet"))
+    pub(super) fn of(address: &str, s3: Option<&S3>) -> Result<Self, Failure> {
+        let s3 = s3.ok_or_else(|| Failure::rejected(NO_STORE))?;
+        let (bucket, key) = parts(address).map_err(Failure::rejected)?;
+        let (store, client) = s3.bucket(bucket)?;
+        Ok(Self {
+            store,
+            client,
+            key,
+            allow_http: s3.allow_http,
+        })
     }
 
-    /// What asks for it.
+    /// What asks for it: it may go where the operator's settings lead, also inwards.
     pub(super) fn client(&self) -> &Client {
-        unreachable!("there is no object yet")
+        &self.client
     }
 
     /// An address that opens the object for so long.
-    pub(super) async fn signed(&self, _lifetime: Duration) -> Result<Url, Failure> {
-        Err(Failure::rejected("s3:// addresses are not supported yet"))
+    pub(super) async fn signed(&self, lifetime: Duration) -> Result<Url, Failure> {
+        let signing = self.store.signed_url(Method::GET, &self.key, lifetime);
+        let url = signing.await.map_err(|error| Failure::Retry {
+            after: None,
+            reason: Reason::new(
+                "media_unavailable",
+                format!("the object store's credentials can't be had: {error}"),
+            ),
+        })?;
+        if url.scheme() != "https" && !self.allow_http {
+            return Err(Failure::rejected(
+                "the object store's address is not https; s3_allow_http = true in [media] allows that",
+            ));
+        }
+        Ok(url)
     }
 }
+
+const NO_STORE: &str = "there is no object store for s3:// addresses; set s3_region or s3_endpoint in [media], or the \
+                        AWS_* variables";
 
 /// Whether an address is meant as an object's.
 pub(super) fn is_s3(address: &str) -> bool {
-    address
-        .get(..5)
-        .is_some_and(|scheme| scheme.eq_ignore_ascii_case("s3://"))
+    let scheme = address.get(..SCHEME.len());
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(SCHEME))
 }
 
 /// Whether it could be opened.
-pub(super) fn check(_address: &str, s3: Option<&S3>) -> Result<(), String> {
-    match s3 {
-        Some(_) => Ok(()),
-        None => Err("s3:// addresses need an object store: set s3_region or s3_endpoint in [media], and the AWS_* variables".to_owned()),
+pub(super) fn check(address: &str, s3: Option<&S3>) -> Result<(), String> {
+    parts(address)?;
+    s3.map(|_| ()).ok_or_else(|| NO_STORE.to_owned())
+}
+
+/// The bucket and the key. A bucket's name becomes part of a host or a path, so nothing else may hide in it.
+fn parts(address: &str) -> Result<(&str, Path), String> {
+    let rest = address.get(SCHEME.len()..).unwrap_or_default();
+    let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if !(3..=63).contains(&bucket.len()) || !bucket.chars().all(allowed) || bucket.contains("..") {
+        return Err(format!(
+            "`{bucket}` is not a bucket's name (s3://bucket/key)"
+        ));
     }
+    if key.is_empty() || key.ends_with('/') {
+        return Err(format!("{address} names no object; write s3://bucket/key"));
+    }
+    match Path::parse(key) {
+        Ok(path) if path.as_ref() == key => Ok((bucket, path)),
+        _ => Err(format!(
+            "`{key}` can't be used as an object's key: it has empty parts, `.`, `..` or control characters"
+        )),
+    }
+}
+
+/// Gives `object_store` our client: bundled roots, and no second set of libraries for HTTP and TLS.
+#[derive(Debug)]
+struct Connector(Client);
+
+impl HttpConnector for Connector {
+    fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
+        Ok(HttpClient::new(Requests(self.0.clone())))
+    }
+}
+
+#[derive(Debug)]
+struct Requests(Client);
+
+impl HttpService for Requests {
+    fn call<'a, 'b>(
+        &'a self,
+        request: HttpRequest,
+    ) -> Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'b>>
+    where
+        'a: 'b,
+    {
+        Box::pin(self.answer(request))
+    }
+}
+
+impl Requests {
+    async fn answer(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let (parts, body) = request.into_parts();
+        let url = Url::parse(&parts.uri.to_string());
+        let url = url.map_err(|error| HttpError::new(HttpErrorKind::Request, error))?;
+        let body = body.as_bytes().cloned().unwrap_or_default();
+        let sent = self
+            .0
+            .request(parts.method, url)
+            .headers(parts.headers)
+            .timeout(CREDENTIALS_TIMEOUT)
+            .body(body)
+            .send();
+        let mut reply = sent.await.map_err(fault)?;
+        let mut body = Vec::new();
+        while let Some(chunk) = reply.chunk().await.map_err(fault)? {
+            if body.len() + chunk.len() > REPLY_LIMIT {
+                let why = std::io::Error::other("the reply is too large");
+                return Err(HttpError::new(HttpErrorKind::Decode, why));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let mut response = HttpResponse::new(body.into());
+        *response.status_mut() = reply.status();
+        *response.headers_mut() = std::mem::take(reply.headers_mut());
+        Ok(response)
+    }
+}
+
+fn fault(error: reqwest::Error) -> HttpError {
+    let kind = if error.is_timeout() {
+        HttpErrorKind::Timeout
+    } else if error.is_connect() {
+        HttpErrorKind::Connect
+    } else {
+        HttpErrorKind::Unknown
+    };
+    HttpError::new(kind, error.without_url())
 }

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use url::Url;
@@ -19,7 +18,8 @@ use crate::outcome::{Block, Failure, Outcome, Reason, Settled, Verdict};
 use crate::platform::{self, Platform};
 use crate::post::{Action, ClaimedPost};
 use crate::review;
-use crate::secret::{self, Key};
+use crate::secret::Key;
+use crate::tokens::Keyring;
 
 /// A post that takes steps.
 pub(super) struct Job {
@@ -190,39 +190,6 @@ impl Job {
     }
 }
 
-/// What opens an account, as it stands now.
-pub(super) struct Keyring {
-    /// As the database has them.
-    sealed: RefCell<String>,
-    credentials: RefCell<Rc<Credentials>>,
-    /// When the access token ends, if that is known.
-    pub(super) expires_at: Cell<Option<DateTime<Utc>>>,
-    /// A refresh was tried in this run.
-    pub(super) tried: Cell<bool>,
-}
-
-impl Keyring {
-    pub(super) fn credentials(&self) -> Rc<Credentials> {
-        Rc::clone(&self.credentials.borrow())
-    }
-
-    /// Whether it is this sealed value that was opened.
-    pub(super) fn is(&self, sealed: &str) -> bool {
-        *self.sealed.borrow() == sealed
-    }
-
-    pub(super) fn replace(
-        &self,
-        sealed: String,
-        credentials: Credentials,
-        expires_at: Option<DateTime<Utc>>,
-    ) {
-        *self.sealed.borrow_mut() = sealed;
-        *self.credentials.borrow_mut() = Rc::new(credentials);
-        self.expires_at.set(expires_at);
-    }
-}
-
 /// The keyrings of a run: an account's credentials are opened once.
 #[derive(Default)]
 pub(super) struct Keyrings(HashMap<AccountId, Rc<Keyring>>);
@@ -239,14 +206,8 @@ impl Keyrings {
             return Ok(Rc::clone(keyring));
         }
         let key = key.ok_or("there is no key: ENCRYPTION_KEY is not set")?;
-        let credentials = secret::open(key, &account.platform, &account.external_id, sealed)
-            .map_err(|error| error.to_string())?;
-        let keyring = Rc::new(Keyring {
-            sealed: RefCell::new(sealed.to_owned()),
-            credentials: RefCell::new(Rc::new(credentials)),
-            expires_at: Cell::new(account.token_expires_at),
-            tried: Cell::new(false),
-        });
+        let keyring = Keyring::open(account, sealed, key).map_err(|error| error.to_string())?;
+        let keyring = Rc::new(keyring);
         self.0.insert(account.id, Rc::clone(&keyring));
         Ok(keyring)
     }

@@ -140,12 +140,18 @@ pub(super) async fn receive(
     limit: u64,
     cut_at: Option<u64>,
 ) -> Result<Received, Incomplete> {
-    take_in(body.into_data_stream(), limit, cut_at)
-        .await
-        .map_err(|failure| match failure {
-            Interrupted::At(incomplete) => incomplete,
-            Interrupted::By(_) => Incomplete::Truncated,
-        })
+    let mut chunks = body.into_data_stream();
+    match take_in(&mut chunks, limit, cut_at).await {
+        Ok(received) => Ok(received),
+        Err(Interrupted::By(_)) => Err(Incomplete::Truncated),
+        Err(Interrupted::At(incomplete)) => {
+            // A client that is still sending when the connection closes never sees the refusal.
+            if incomplete == Incomplete::TooLarge {
+                while let Some(Ok(_)) = chunks.next().await {}
+            }
+            Err(incomplete)
+        }
+    }
 }
 
 enum Interrupted<E> {
@@ -239,10 +245,12 @@ impl Fetcher {
     }
 
     fn is_own(&self, url: &Url) -> bool {
+        let own = self.own.ip();
+        let on_loopback = own.is_loopback() || own.is_unspecified();
         let is_here = match url.host() {
-            Some(Host::Ipv4(ip)) => ip.is_loopback() || self.own.ip() == ip,
-            Some(Host::Ipv6(ip)) => ip.is_loopback() || self.own.ip() == ip,
-            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(ip)) => own == ip || (on_loopback && ip.is_loopback()),
+            Some(Host::Ipv6(ip)) => own == ip || (on_loopback && ip.is_loopback()),
+            Some(Host::Domain(name)) => on_loopback && name == "localhost",
             None => false,
         };
         is_here && url.scheme() == "http" && url.port_or_known_default() == Some(self.own.port())
@@ -254,5 +262,83 @@ fn failure(error: &reqwest::Error) -> FetchError {
         FetchError::Timeout
     } else {
         FetchError::Unreachable
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(pieces: &[&'static [u8]]) -> Body {
+        let pieces: Vec<_> = pieces
+            .iter()
+            .map(|piece| Ok(Bytes::from_static(piece)))
+            .collect();
+        Body::from_stream(futures::stream::iter::<Vec<std::io::Result<Bytes>>>(pieces))
+    }
+
+    #[tokio::test]
+    async fn an_upload_ends_at_its_limit_or_where_it_is_cut() {
+        let received = receive(body(&[b"abc", b"def"]), 6, None).await.unwrap();
+        assert_eq!(received.bytes, 6);
+        assert_eq!(received.sha256, format!("{:x}", Sha256::digest("abcdef")));
+        assert_eq!((received.mime, received.family()), (None, None));
+        for (limit, cut_at, expected) in [
+            (5, None, Incomplete::TooLarge),
+            (6, Some(4), Incomplete::Cut),
+            (6, Some(0), Incomplete::Cut),
+        ] {
+            let result = receive(body(&[b"abc", b"def"]), limit, cut_at).await;
+            assert_eq!(result.unwrap_err(), expected);
+        }
+        let broken = [
+            Ok(Bytes::from_static(b"abc")),
+            Err(std::io::Error::other("gone")),
+        ];
+        let broken = Body::from_stream(futures::stream::iter(broken));
+        let result = receive(broken, 6, None).await;
+        assert_eq!(result.unwrap_err(), Incomplete::Truncated);
+    }
+
+    #[test]
+    fn an_image_is_kept_however_its_bytes_come_and_only_if_it_is_small() {
+        let png = samples::find("800x800.png").unwrap();
+        for at_once in [1, 31, 100_000] {
+            let mut intake = Intake::default();
+            png.bytes
+                .chunks(at_once)
+                .for_each(|chunk| intake.take(chunk));
+            let received = intake.end();
+            assert_eq!(received.image.unwrap().bytes, png.bytes);
+            assert_eq!(received.sha256, png.received().sha256);
+        }
+        let large = [png.bytes, &vec![0; IMAGE_LIMIT]].concat();
+        let received = Received::whole(&large);
+        assert_eq!(
+            (received.width, received.bytes),
+            (Some(800), large.len() as u64)
+        );
+        assert!(received.image.is_none());
+    }
+
+    #[test]
+    fn the_sandboxs_own_addresses_are_known() {
+        let fetcher = |own: &str| Fetcher::new(own.parse().unwrap());
+        let is_own = |own: &str, url: &str| fetcher(own).is_own(&Url::parse(url).unwrap());
+        for url in ["http://127.0.0.1:8025/a", "http://localhost:8025/a"] {
+            assert!(
+                is_own("127.0.0.1:8025", url) && is_own("0.0.0.0:8025", url),
+                "{url}"
+            );
+            assert!(!is_own("192.0.2.1:8025", url), "{url}");
+        }
+        assert!(is_own("192.0.2.1:8025", "http://192.0.2.1:8025/a"));
+        for url in [
+            "http://127.0.0.1:8026/a",
+            "https://127.0.0.1:8025/a",
+            "http://example.com:8025/",
+        ] {
+            assert!(!is_own("127.0.0.1:8025", url), "{url}");
+        }
     }
 }

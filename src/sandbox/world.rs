@@ -1,5 +1,8 @@
 //! What the sandbox knows: the posts, what each platform is in the middle of, and the counters.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};

@@ -52,6 +52,7 @@ fn published(id: &str) -> Outcome {
             id: id.to_owned(),
             permalink: Some(format!("https://example.com/{id}")),
             warnings: Vec::new(),
+            pause: None,
         },
         at: now(),
     }
@@ -140,6 +141,7 @@ async fn a_published_post_is_written_in_full(world: World) {
             id: "p1".to_owned(),
             permalink: None,
             warnings: vec!["the permalink could not be read".to_owned()],
+            pause: None,
         },
         at: now() + TimeDelta::milliseconds(7),
     };
@@ -512,6 +514,7 @@ async fn a_nul_in_a_reply_is_dropped(world: World) {
                 id: "p\0one".to_owned(),
                 permalink: Some("https://example.com/\0".to_owned()),
                 warnings: vec!["w\0w".to_owned()],
+                pause: None,
             },
             at: now(),
         },
@@ -563,6 +566,7 @@ async fn any_text_comes_back_as_it_was(world: World) {
                 id: text.clone(),
                 permalink: Some(text.clone()),
                 warnings: vec![text],
+                pause: None,
             };
             let outcome = Outcome::Published {
                 post: published,

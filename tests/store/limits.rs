@@ -28,6 +28,10 @@ on_both_databases!(
     a_limit_and_a_claims_own_limit_work_together,
     a_limit_that_is_set_again_is_changed,
     old_posts_are_dropped_over_every_limit,
+    a_platforms_own_quota_holds_unless_a_rule_says_otherwise,
+    an_accounts_quota_counts_its_own_posts_alone,
+    rules_are_shown_with_what_is_used_up_and_removed,
+    a_block_is_lifted_for_a_scope,
 );
 
 /// Claims, and says how many of each account were taken.
@@ -266,6 +270,110 @@ async fn a_held_account_does_not_use_up_its_owners_limit(world: World) {
         taken(&world, &mut raw, &[disabled, partly, free]).await,
         [0, 1, 2]
     );
+}
+
+async fn a_platforms_own_quota_holds_unless_a_rule_says_otherwise(world: World) {
+    let mut raw = world.raw().await;
+    let video = raw.account("ada", "youtube").await;
+    let message = raw.account("ada", "slack").await;
+    raw.published(video, TimeDelta::minutes(10)).await;
+    for account in [video, message] {
+        raw.posts(account, 5, 6).await;
+    }
+    let quota = json!({"platform": "youtube", "per": "platform", "window": "day", "max": 3});
+    let request = Request {
+        quotas: json!([quota]),
+        ..request()
+    };
+    let preview = world.store().await.preview(&request).await.unwrap();
+    let held: Vec<String> = preview.posts.into_iter().filter_map(|(_, by)| by).collect();
+    assert_eq!(held, vec!["platform:youtube: 3 per day by the platform"; 4]);
+    // A rule of the same scope and window takes its place, also a laxer one.
+    raw.limit("platform:youtube", "day", 5).await;
+    let claim = world.store().await.claim(&request).await.unwrap();
+    let of = |account| {
+        claim
+            .posts
+            .iter()
+            .filter(|post| post.account.id == account)
+            .count()
+    };
+    assert_eq!((of(video), of(message)), (4, 6));
+}
+
+async fn an_accounts_quota_counts_its_own_posts_alone(world: World) {
+    let mut raw = world.raw().await;
+    let busy = raw.account("ada", "linkedin").await;
+    let idle = raw.account("ada", "linkedin").await;
+    let ruled = raw.account("ada", "linkedin").await;
+    let other = raw.account("ada", "slack").await;
+    raw.published(busy, TimeDelta::minutes(10)).await;
+    raw.published(busy, TimeDelta::hours(25)).await;
+    raw.limit(&format!("account:{ruled}"), "day", 1).await;
+    for account in [busy, idle, ruled, other] {
+        raw.posts(account, 5, 6).await;
+    }
+    let quota = json!({"platform": "linkedin", "per": "account", "window": "day", "max": 3});
+    let request = Request {
+        quotas: json!([quota]),
+        ..request()
+    };
+    let claim = world.store().await.claim(&request).await.unwrap();
+    let of = |account| {
+        claim
+            .posts
+            .iter()
+            .filter(|post| post.account.id == account)
+            .count()
+    };
+    assert_eq!((of(busy), of(idle), of(ruled), of(other)), (2, 3, 1, 6));
+}
+
+async fn rules_are_shown_with_what_is_used_up_and_removed(world: World) {
+    let mut raw = world.raw().await;
+    let account = raw.account("ada", "slack").await;
+    raw.limit("owner:ada", "day", 20).await;
+    raw.limit("owner:ada", "hour", 5).await;
+    raw.published(account, TimeDelta::hours(2)).await;
+    raw.published(account, TimeDelta::hours(3)).await;
+    let mut store = world.store().await;
+    // Beside the database's own clock: what was published was so before now.
+    let rules = store.limits().await.unwrap();
+    let rule = |window: &str| rules.iter().find(|rule| rule["window"] == window).unwrap();
+    assert_eq!((rules.len(), &rule("day")["max"]), (2, &json!(20)));
+    assert!(rule("day")["used"].as_i64() >= rule("hour")["used"].as_i64());
+    let removed = store.clear_limits("owner:ada", Some("day")).await.unwrap();
+    assert_eq!(removed.len(), 1);
+    assert_eq!(
+        store.clear_limits("owner:bob", None).await.unwrap().len(),
+        0
+    );
+    assert_eq!(
+        store.clear_limits("owner:ada", None).await.unwrap().len(),
+        1
+    );
+    assert_eq!(store.limits().await.unwrap().len(), 0);
+}
+
+async fn a_block_is_lifted_for_a_scope(world: World) {
+    let mut raw = world.raw().await;
+    let one = raw.account("ada", "slack").await;
+    let two = raw.account("bob", "slack").await;
+    let three = raw.account("bob", "facebook").await;
+    raw.run("UPDATE accounts SET blocked_until = '2999-01-01T00:00:00.000Z', blocked_reason = 'too many'")
+        .await;
+    let mut store = world.store().await;
+    let clear = async |store: &mut publisher::store::Store, scope: &str| {
+        let mut ids = store.clear_blocks(scope).await.unwrap();
+        ids.sort_unstable();
+        ids
+    };
+    assert_eq!(clear(&mut store, &format!("account:{one}")).await, [one]);
+    assert_eq!(clear(&mut store, "platform:slack").await, [two]);
+    assert_eq!(clear(&mut store, "owner:bob").await, [three]);
+    assert_eq!(clear(&mut store, "owner:bob").await, [0_i64; 0]);
+    let rows = raw.table("accounts").await;
+    assert!(rows.iter().all(|row| row["blocked_reason"].is_null()));
 }
 
 /// An owner's posts that stay anyway must not push its other posts behind everybody else's.

@@ -8,8 +8,10 @@
 )]
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
+pub mod chromium;
 pub mod database;
 pub mod hostile;
+pub mod inbox;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod stage;

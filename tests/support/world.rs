@@ -397,6 +397,13 @@ impl Platforms {
         }
     }
 
+    /// The address of one of the sandbox's own files, under a name rather than an address: posts are
+    /// not to hold private addresses.
+    pub fn sample(&self, name: &str) -> String {
+        let url = self.url.replace("127.0.0.1", "localhost");
+        format!("{url}samples/{name}")
+    }
+
     pub async fn reset(&self) {
         let reply = self
             .client

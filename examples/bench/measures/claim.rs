@@ -94,6 +94,7 @@ async fn claim(url: &str) -> Result<Duration> {
         lease: Duration::from_mins(15),
         platforms: Vec::new(),
         owners: Vec::new(),
+        quotas: publisher::limits::quotas(&std::collections::BTreeMap::new()),
     };
     let mut store = Store::open(&database).await?;
     let began = Instant::now();

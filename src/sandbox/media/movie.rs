@@ -145,9 +145,9 @@ fn number(bytes: &[u8], at: usize, length: usize) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn a_box(name: &[u8; 4], content: &[u8]) -> Vec<u8> {
+    fn a_box(name: [u8; 4], content: &[u8]) -> Vec<u8> {
         let size = u32::try_from(8 + content.len()).unwrap();
-        [&size.to_be_bytes()[..], name, content].concat()
+        [&size.to_be_bytes()[..], &name, content].concat()
     }
 
     fn film(turned: bool) -> Vec<u8> {
@@ -159,9 +159,9 @@ mod tests {
         tkhd[one..one + 4].copy_from_slice(&0x1_0000_u32.to_be_bytes());
         tkhd[76..80].copy_from_slice(&(640_u32 << 16).to_be_bytes());
         tkhd[80..84].copy_from_slice(&(480_u32 << 16).to_be_bytes());
-        let trak = a_box(b"trak", &a_box(b"tkhd", &tkhd));
-        let moov = a_box(b"moov", &[a_box(b"mvhd", &mvhd), trak].concat());
-        [a_box(b"ftyp", b"isom"), a_box(b"mdat", &[7; 999]), moov].concat()
+        let trak = a_box(*b"trak", &a_box(*b"tkhd", &tkhd));
+        let moov = a_box(*b"moov", &[a_box(*b"mvhd", &mvhd), trak].concat());
+        [a_box(*b"ftyp", b"isom"), a_box(*b"mdat", &[7; 999]), moov].concat()
     }
 
     fn facts(bytes: &[u8], at_once: usize) -> Facts {

@@ -24,8 +24,11 @@ pub(super) fn mime(head: &[u8]) -> Option<&'static str> {
         [b'B', b'M', _, _, _, _, 0, 0, 0, 0, ..] => Some("image/bmp"),
         [b'I', b'I', b'*', 0, ..] | [b'M', b'M', 0, b'*', ..] => Some("image/tiff"),
         [_, _, _, _, b'f', b't', b'y', b'p', brand @ ..] => {
-            let brands = [b"heic", b"heix", b"mif1", b"avif"];
-            let is_still = brands.iter().any(|still| brand.starts_with(*still));
+            let is = |name: &&[u8; 4]| brand.starts_with(*name);
+            if is(&b"avif") {
+                return Some("image/avif");
+            }
+            let is_still = [b"heic", b"heix", b"mif1"].iter().any(is);
             is_still.then_some("image/heic")
         }
         _ => None,

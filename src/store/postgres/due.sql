@@ -24,11 +24,15 @@ WITH due AS MATERIALIZED (
       AND ($1::jsonb->'platforms' = 'null' OR $1::jsonb->'platforms' ? a.platform)
       AND ($1::jsonb->'owners' = 'null' OR $1::jsonb->'owners' ? a.owner)
 ),
+-- What the platforms allow by their own word, unless a row of `limits` says otherwise for the scope and the window.
+quota AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset($1::jsonb->'quotas') AS q (platform text, per text, "window" text, max bigint)
+),
 -- How much each scope may still publish, by its strictest rule.
 rule AS MATERIALIZED (
-    SELECT DISTINCT ON (scope) scope, remaining, scope || ': ' || max || ' per ' || "window" AS rule
+    SELECT DISTINCT ON (scope) scope, remaining, scope || ': ' || max || ' per ' || "window" || whose AS rule
     FROM (
-        SELECT l.scope, l."window", l.max, l.max - (
+        SELECT l.scope, l."window", l.max, l.whose, l.max - (
             -- Apart, for each part to be a search in its own partial index: an OR reads all that was ever published.
             SELECT count(*)
             FROM publisher.accounts a JOIN publisher.posts p ON p.account_id = a.id
@@ -45,11 +49,30 @@ rule AS MATERIALIZED (
             WHERE p.status = 'unconfirmed' AND p.updated_at > s.since
               AND l.scope IN ('platform:' || a.platform, 'owner:' || a.owner, 'account:' || a.id)
         ) AS remaining
-        FROM publisher.limits l,
+        FROM (SELECT scope, "window", max, '' AS whose FROM publisher.limits WHERE action IN ('publish', '*')
+              UNION ALL
+              SELECT 'platform:' || q.platform, q."window", q.max, ' by the platform' FROM quota q
+              WHERE q.per = 'platform'
+                AND NOT EXISTS (SELECT FROM publisher.limits o
+                                WHERE o.scope = 'platform:' || q.platform AND o."window" = q."window"
+                                  AND o.action IN ('publish', '*'))) l,
              LATERAL (SELECT coalesce(($1::jsonb->>'now')::timestamptz, now())
                              - CASE l."window" WHEN 'minute' THEN interval '1 minute' WHEN 'hour' THEN interval '1 hour'
                                                WHEN 'day' THEN interval '24 hours' ELSE interval '30 days' END AS since) s
-        WHERE l.action IN ('publish', '*') AND EXISTS (SELECT FROM due)
+        WHERE EXISTS (SELECT FROM due)
+        UNION ALL
+        -- Of each account that has something due: what is under way counts when it is published.
+        SELECT 'account:' || d.account_id, q."window", q.max, ' by the platform', q.max - (
+            SELECT count(*) FROM publisher.posts p
+            WHERE p.account_id = d.account_id AND p.status = 'published'
+              AND p.published_at > coalesce(($1::jsonb->>'now')::timestamptz, now())
+                  - CASE q."window" WHEN 'minute' THEN interval '1 minute' WHEN 'hour' THEN interval '1 hour'
+                                    WHEN 'day' THEN interval '24 hours' ELSE interval '30 days' END)
+        FROM (SELECT DISTINCT account_id, platform FROM due WHERE action = 'publish') d
+        JOIN quota q ON q.per = 'account' AND q.platform = d.platform
+        WHERE NOT EXISTS (SELECT FROM publisher.limits o
+                          WHERE o.scope = 'account:' || d.account_id AND o."window" = q."window"
+                            AND o.action IN ('publish', '*'))
     ) r
     ORDER BY scope, remaining
 ),

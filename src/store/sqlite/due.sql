@@ -33,11 +33,19 @@ due AS MATERIALIZED (
       AND (?1->>'platforms' IS NULL OR a.platform IN (SELECT value FROM json_each(?1, '$.platforms')))
       AND (?1->>'owners' IS NULL OR a.owner IN (SELECT value FROM json_each(?1, '$.owners')))
 ),
+-- What the platforms allow by their own word, unless a row of `limits` says otherwise for the scope and the window.
+quota AS MATERIALIZED (
+    SELECT value->>'platform' AS platform, value->>'per' AS per, value->>'window' AS "window", value->>'max' AS max,
+           strftime('%Y-%m-%dT%H:%M:%fZ', clock.now,
+                    CASE value->>'window' WHEN 'minute' THEN '-1 minute' WHEN 'hour' THEN '-1 hour'
+                                          WHEN 'day' THEN '-24 hours' ELSE '-30 days' END) AS since
+    FROM json_each(?1, '$.quotas'), clock
+),
 -- How much each scope may still publish, by its strictest rule (the other columns are those of the least `remaining`).
 rule AS MATERIALIZED (
-    SELECT scope, min(remaining) AS remaining, scope || ': ' || max || ' per ' || "window" AS rule
+    SELECT scope, min(remaining) AS remaining, scope || ': ' || max || ' per ' || "window" || whose AS rule
     FROM (
-        SELECT l.scope, l."window", l.max, l.max - (
+        SELECT l.scope, l."window", l.max, l.whose, l.max - (
             -- CROSS JOIN keeps that order, in which each part is a search in its own partial index.
             SELECT count(*)
             FROM accounts a CROSS JOIN posts p
@@ -54,12 +62,28 @@ rule AS MATERIALIZED (
             WHERE p.status = 'unconfirmed' AND p.updated_at > l.since AND a.id = p.account_id
               AND l.scope IN ('platform:' || a.platform, 'owner:' || a.owner, 'account:' || a.id)
         ) AS remaining
-        FROM (SELECT scope, "window", max,
+        FROM (SELECT scope, "window", max, '' AS whose,
                      strftime('%Y-%m-%dT%H:%M:%fZ', clock.now,
                               CASE "window" WHEN 'minute' THEN '-1 minute' WHEN 'hour' THEN '-1 hour'
                                             WHEN 'day' THEN '-24 hours' ELSE '-30 days' END) AS since
               FROM limits, clock
-              WHERE action IN ('publish', '*') AND EXISTS (SELECT 1 FROM due)) l
+              WHERE action IN ('publish', '*') AND EXISTS (SELECT 1 FROM due)
+              UNION ALL
+              SELECT 'platform:' || q.platform, q."window", q.max, ' by the platform', q.since FROM quota q
+              WHERE q.per = 'platform' AND EXISTS (SELECT 1 FROM due)
+                AND NOT EXISTS (SELECT 1 FROM limits o
+                                WHERE o.scope = 'platform:' || q.platform AND o."window" = q."window"
+                                  AND o.action IN ('publish', '*'))) l
+        UNION ALL
+        -- Of each account that has something due: what is under way counts when it is published.
+        SELECT 'account:' || d.account_id, q."window", q.max, ' by the platform', q.max - (
+            SELECT count(*) FROM posts p
+            WHERE p.account_id = d.account_id AND p.status = 'published' AND p.published_at > q.since)
+        FROM (SELECT DISTINCT account_id, platform FROM due WHERE action = 'publish') d
+        JOIN quota q ON q.per = 'account' AND q.platform = d.platform
+        WHERE NOT EXISTS (SELECT 1 FROM limits o
+                          WHERE o.scope = 'account:' || d.account_id AND o."window" = q."window"
+                            AND o.action IN ('publish', '*'))
     )
     GROUP BY scope
 ),
