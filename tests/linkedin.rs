@@ -12,6 +12,8 @@ mod support;
 mod accounts;
 #[path = "linkedin/doubt.rs"]
 mod doubt;
+#[path = "linkedin/endpoints.rs"]
+mod endpoints;
 #[path = "linkedin/kinds.rs"]
 mod kinds;
 #[path = "linkedin/strictness.rs"]

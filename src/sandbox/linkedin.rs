@@ -183,13 +183,11 @@ fn object(call: &Call<'_>) -> Result<Map<String, Value>, Refused> {
         let message = "The Content-Type must be application/json";
         return Err(error(415, None, None, message));
     }
-    match serde_json::from_slice(&call.body) {
-        Ok(Value::Object(body)) => Ok(body),
-        _ => {
-            let message = "Request body could not be converted to data map";
-            Err(error(400, None, Some("ILLEGAL_ARGUMENT"), message))
-        }
-    }
+    let Ok(Value::Object(body)) = serde_json::from_slice(&call.body) else {
+        let message = "Request body could not be converted to data map";
+        return Err(error(400, None, Some("ILLEGAL_ARGUMENT"), message));
+    };
+    Ok(body)
 }
 
 /// Whether the token may write as this author, named in this field.

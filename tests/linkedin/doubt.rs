@@ -38,7 +38,6 @@ async fn a_fault_means_what_it_proves() {
         let ending = stage.publish(text("Hi")).await;
         assert_eq!(ending.verdict, verdict, "{fault}");
         assert_eq!(stage.posts().await.len(), seen, "{fault}");
-        assert_eq!(ending.sent, verdict.starts_with("doubt"), "{fault}");
     }
 }
 

@@ -236,7 +236,8 @@ struct Roles {
 struct Role {
     #[serde(alias = "organization", rename = "organizationalTarget")]
     target: String,
-    role: String,
+    #[serde(rename = "role")]
+    name: String,
     #[serde(rename = "organizationalTarget~")]
     page: Option<Value>,
 }
@@ -260,7 +261,7 @@ async fn check_role(api: &Api<'_>, standing: &mut Standing) -> Result<(), Failur
         .json()
         .ok_or_else(|| unreadable(&reply, Effect::Reads))?;
     let posts = |role: &&Role| {
-        role.target == api.account.external_id && POSTING_ROLES.contains(&role.role.as_str())
+        role.target == api.account.external_id && POSTING_ROLES.contains(&role.name.as_str())
     };
     let Some(role) = roles.elements.iter().find(posts) else {
         return Err(needs_login(
@@ -275,6 +276,6 @@ async fn check_role(api: &Api<'_>, standing: &mut Standing) -> Result<(), Failur
     standing.name = name.map(str::to_owned);
     standing
         .notes
-        .push(format!("role on the page: {}", role.role));
+        .push(format!("role on the page: {}", role.name));
     Ok(())
 }

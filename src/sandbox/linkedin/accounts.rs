@@ -65,17 +65,14 @@ pub(super) fn roles(call: &Call<'_>) -> Result<Reply, Refused> {
     let state = query.get("state").unwrap_or("APPROVED");
     let role = query.get("role").unwrap_or("ADMINISTRATOR");
     let mut world = call.flight.twin.world();
-    let organizations: BTreeSet<String> = match mark(token, "organizations") {
-        Some(list) => {
-            let ids = list.split(',').map(str::trim).filter(|id| !id.is_empty());
-            ids.map(|id| format!("urn:li:organization:{id}")).collect()
-        }
-        None => {
-            let owners = world.assets.0.values().map(|asset| asset.owner.as_str());
-            let known = world.shares.authors().chain(owners);
-            let known = known.filter(|urn| is_urn(urn, &["organization"]));
-            known.map(str::to_owned).collect()
-        }
+    let organizations: BTreeSet<String> = if let Some(list) = mark(token, "organizations") {
+        let ids = list.split(',').map(str::trim).filter(|id| !id.is_empty());
+        ids.map(|id| format!("urn:li:organization:{id}")).collect()
+    } else {
+        let owners = world.assets.0.values().map(|asset| asset.owner.as_str());
+        let known = world.shares.authors().chain(owners);
+        let known = known.filter(|urn| is_urn(urn, &["organization"]));
+        known.map(str::to_owned).collect()
     };
     let has_names = query.get("projection").is_some();
     let elements = organizations.iter().map(|urn| {

@@ -127,10 +127,14 @@ async fn part(call: &Call<'_>, body: Body, range: Range) -> Reply {
         };
         let cut_at = fault.and_then(|kind| kind.cut_at(asset.total));
         // Not again where it was cut before, and not where these bytes do not get to.
-        let here = |at: &u64| (range.first..=range.last).contains(at) && asset.reached < at + 1;
-        let is_spared = cut_at.is_some() && cut_at.filter(here).is_none();
-        let fault = fault.filter(|_| !is_spared);
-        (fault, cut_at.filter(here), before(asset, range.number))
+        let strikes =
+            cut_at.is_none_or(|at| (range.first..=range.last).contains(&at) && asset.reached <= at);
+        let fault = fault.filter(|_| strikes);
+        (
+            fault,
+            cut_at.filter(|_| strikes),
+            before(asset, range.number),
+        )
     };
     let Some(before) = before else {
         drain(body).await;

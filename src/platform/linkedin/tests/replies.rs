@@ -16,9 +16,18 @@ macro_rules! fixture {
     };
 }
 
+/// Each reply to the publishing request becomes what stands beside it.
+fn decides(cases: &[(u16, &str, &str)]) {
+    let now = NOON.parse().unwrap();
+    for (status, body, expected) in cases {
+        let failure = classify(&reply(*status, body), Effect::Publishes, now);
+        assert_eq!(verdict(&failure), *expected, "HTTP {status} {body}");
+    }
+}
+
 #[test]
-fn status_and_code_decide() {
-    let cases = [
+fn what_passes_is_tried_again() {
+    decides(&[
         (
             500,
             fixture!("500-internal"),
@@ -47,6 +56,12 @@ fn status_and_code_decide() {
             fixture!("429-comment-throttled"),
             "rate_limited for 3600s, Account [rate_limited] 429",
         ),
+    ]);
+}
+
+#[test]
+fn a_token_is_renewed_or_a_person_asked() {
+    decides(&[
         (
             401,
             fixture!("401-invalid-token"),
@@ -77,6 +92,12 @@ fn status_and_code_decide() {
             fixture!("403-access-denied"),
             "needs_login [needs_login] ACCESS_DENIED/100",
         ),
+    ]);
+}
+
+#[test]
+fn a_refusal_is_final_until_somebody_mends_it() {
+    decides(&[
         (
             400,
             fixture!("400-field-too-long"),
@@ -128,15 +149,7 @@ fn status_and_code_decide() {
             fixture!("426-version"),
             "rate_limited for 3600s, Platform [version] NONEXISTENT_VERSION",
         ),
-    ];
-    for (status, body, expected) in cases {
-        let failure = classify(
-            &reply(status, body),
-            Effect::Publishes,
-            NOON.parse().unwrap(),
-        );
-        assert_eq!(verdict(&failure), expected, "HTTP {status} {body}");
-    }
+    ]);
 }
 
 #[test]
