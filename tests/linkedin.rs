@@ -37,10 +37,11 @@ async fn page(faults: &[&str]) -> Stage {
 
 /// A member who may only post.
 async fn member(faults: &[&str]) -> Stage {
-    let mut stage = page(faults).await;
-    stage.external_id = "urn:li:person:aB-1".to_owned();
-    stage.credentials = json!({"access_token": MEMBER});
-    stage
+    Stage {
+        external_id: "urn:li:person:aB-1".to_owned(),
+        credentials: json!({"access_token": MEMBER}),
+        ..page(faults).await
+    }
 }
 
 /// A real MP4 that is made as large as this by a box that players skip.

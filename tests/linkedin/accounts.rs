@@ -17,7 +17,7 @@ fn app(secret: &str) -> App {
     }
 }
 
-async fn with_token(mut stage: Stage, token: &str) -> Stage {
+fn with_token(mut stage: Stage, token: &str) -> Stage {
     stage.credentials["access_token"] = token.into();
     stage
 }
@@ -31,7 +31,7 @@ async fn a_refused_token_says_whether_a_new_one_helps() {
         ("scopes(w_member_social)", "needs_login [needs_login]"),
         ("organizations(41)", "needs_login [needs_login]"),
     ] {
-        let stage = with_token(page(&[]).await, token).await;
+        let stage = with_token(page(&[]).await, token);
         let ending = stage.publish(text("Hi")).await;
         assert_eq!(ending.verdict, expected, "{token}");
         assert!(!ending.message.contains(token), "{}", ending.message);
@@ -64,7 +64,7 @@ async fn a_new_token_comes_with_its_end_and_works() {
     let kept = renewed.refresh_token.unwrap();
     assert_eq!(kept.expose_secret(), "scopes(w_organization_social)r");
     let token = renewed.access_token.expose_secret().to_owned();
-    let stage = with_token(stage, &token).await;
+    let stage = with_token(stage, &token);
     published(stage.publish(text("Hi")).await);
 }
 
@@ -127,7 +127,7 @@ async fn a_check_names_the_member() {
         standing.notes
     );
 
-    let others = with_token(stage, "member(someone)").await;
+    let others = with_token(stage, "member(someone)");
     let failure = others.check().await.unwrap_err();
     assert_eq!(verdict(&failure), "needs_login [needs_login]");
     assert!(failure.reason().message.contains("urn:li:person:someone"));
@@ -143,11 +143,11 @@ async fn a_check_with_the_application_tells_scopes_and_end() {
     assert_eq!(standing.missing, Vec::<String>::new());
     assert!(standing.expires_at.is_some());
 
-    let stage = with_token(stage, "scopes(openid,profile)member(aB-1)").await;
+    let stage = with_token(stage, "scopes(openid,profile)member(aB-1)");
     let standing = stage.check().await.unwrap();
     assert_eq!(standing.missing, ["w_member_social"]);
 
-    let mut stage = with_token(stage, MEMBER).await;
+    let mut stage = with_token(stage, MEMBER);
     stage.app = app("wrong-secret");
     let standing = stage.check().await.unwrap();
     assert_eq!(standing.scopes, None);
@@ -156,7 +156,7 @@ async fn a_check_with_the_application_tells_scopes_and_end() {
 
 #[tokio::test]
 async fn a_check_finds_the_role_on_the_page() {
-    let stage = with_token(page(&[]).await, "organizations(41,42)").await;
+    let stage = with_token(page(&[]).await, "organizations(41,42)");
     let standing = stage.check().await.unwrap();
     assert_eq!(standing.name.as_deref(), Some("Page 42"));
     assert!(
@@ -165,11 +165,11 @@ async fn a_check_finds_the_role_on_the_page() {
             .contains(&"role on the page: ADMINISTRATOR".to_owned())
     );
 
-    let stage = with_token(stage, "organizations(41)").await;
+    let stage = with_token(stage, "organizations(41)");
     let failure = stage.check().await.unwrap_err();
     assert_eq!(verdict(&failure), "needs_login [needs_login]");
 
-    let stage = with_token(stage, "scopes(w_organization_social)organizations(42)").await;
+    let stage = with_token(stage, "scopes(w_organization_social)organizations(42)");
     let standing = stage.check().await.unwrap();
     assert!(
         standing
@@ -186,7 +186,7 @@ async fn a_check_tells_a_token_that_has_ended() {
         ("revoked-1", "needs_login [needs_login]"),
     ] {
         for has_app in [true, false] {
-            let mut stage = with_token(page(&[]).await, token).await;
+            let mut stage = with_token(page(&[]).await, token);
             if has_app {
                 stage.app = app("secret");
             }
