@@ -197,10 +197,12 @@ impl Platform for LinkedIn {
             let Some(progress) = Progress::read(checkpoint)? else {
                 return upload::plan(session).await;
             };
-            match progress.stage {
+            match &progress.stage {
                 Stage::Preparing => upload::next(session, progress).await,
                 Stage::Sending => send::send(session, progress).await,
-                Stage::Doubt { sent_at } => send::settle(session, &progress, sent_at).await,
+                Stage::Doubt { sent_at, sent } => {
+                    send::settle(session, &progress, *sent_at, sent).await
+                }
             }
         }
         .boxed_local()

@@ -201,3 +201,14 @@ async fn a_checkpoint_of_another_shape_is_left_to_a_person() {
     }
     assert_eq!(requests(&stage).await, 0);
 }
+
+#[tokio::test]
+async fn what_was_changed_meanwhile_is_not_sent_after_what_is_in_doubt() {
+    let stage = member(&["linkedin:500"]).await;
+    let first = stage.publish(text("Hi")).await;
+    stage.heal().await;
+    let before = requests(&stage).await;
+    let second = stage.go_on(text("Ho"), first.checkpoint).await;
+    assert_eq!(second.verdict, "unconfirmed [in_doubt]");
+    assert_eq!(requests(&stage).await, before);
+}

@@ -155,6 +155,28 @@ async fn a_file_that_was_exchanged_begins_again() {
 }
 
 #[tokio::test]
+async fn media_that_were_replaced_in_the_post_are_uploaded_instead() {
+    let stage = page(&["linkedin:429"]).await;
+    let with = |name: &str| json!({"body": "One", "media": [{"url": stage.sample(name)}]});
+    let first = stage.publish(with("800x800.png")).await;
+    assert_eq!(first.verdict, "rate_limited [rate_limited]");
+    stage.heal().await;
+    published(stage.go_on(with("document.pdf"), first.checkpoint).await);
+    assert_eq!(stage.posts().await[0]["media"][0]["type"], "document");
+}
+
+#[tokio::test]
+async fn a_post_forbidden_right_after_its_upload_is_tried_again() {
+    let mut stage = page(&["linkedin:429"]).await;
+    let content = json!({"body": "One", "media": [{"url": stage.sample("800x800.png")}]});
+    let first = stage.publish(content.clone()).await;
+    stage.heal().await;
+    stage.credentials["access_token"] = "noscope-1".into();
+    let second = stage.go_on(content, first.checkpoint).await;
+    assert_eq!(second.verdict, "retry [forbidden]");
+}
+
+#[tokio::test]
 async fn media_in_progress_are_waited_for_longer_and_longer() {
     let film = film(100_000);
     let stage = page(&["linkedin:processing:3600s"]).await;

@@ -6,10 +6,12 @@ use chrono::{DateTime, Utc};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::media::Family;
 use crate::outcome::{Failure, Reason};
 use crate::platform::Step;
+use crate::post::Media;
 
 /// What a URN keeps in a path; its colons are encoded.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
@@ -25,7 +27,7 @@ pub(super) struct Progress {
     pub(super) looks: u32,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub(super) enum Stage {
     /// Media are uploaded or processed; nothing was sent.
@@ -33,13 +35,21 @@ pub(super) enum Stage {
     /// Everything is there: the next step sends the post.
     Sending,
     /// It was sent at that time, and it is not known whether LinkedIn has it.
-    Doubt { sent_at: DateTime<Utc> },
+    Doubt {
+        sent_at: DateTime<Utc>,
+        /// The fingerprint of what was sent: nothing else is ever sent after it.
+        #[serde(default)]
+        sent: String,
+    },
 }
 
 /// A medium on its way to LinkedIn.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Asset {
     pub(super) kind: AssetKind,
+    /// The fingerprint of where the file is: another one belongs to another medium.
+    #[serde(default)]
+    place: String,
     /// How often its upload was begun.
     #[serde(default)]
     pub(super) begun: u32,
@@ -131,6 +141,16 @@ impl Progress {
         }
     }
 
+    /// Whether these are the media that it tells of. Somebody may have changed the post since.
+    pub(super) fn is_of(&self, media: &[Media]) -> bool {
+        self.media.len() == media.len()
+            && self
+                .media
+                .iter()
+                .zip(media)
+                .all(|(asset, medium)| asset.place == fingerprint(medium.location().as_bytes()))
+    }
+
     pub(super) fn wait(&self, after: Duration) -> Step {
         Step::Wait {
             checkpoint: json!(self),
@@ -140,9 +160,10 @@ impl Progress {
 }
 
 impl Asset {
-    pub(super) fn planned(kind: AssetKind) -> Self {
+    pub(super) fn planned(kind: AssetKind, medium: &Media) -> Self {
         Self {
             kind,
+            place: fingerprint(medium.location().as_bytes()),
             begun: 0,
             state: State::Planned,
         }
@@ -181,6 +202,13 @@ impl AssetKind {
             Self::Document => "urn:li:document:",
         }
     }
+}
+
+/// Enough of a hash to tell a change.
+pub(super) fn fingerprint(bytes: &[u8]) -> String {
+    let mut hash = format!("{:x}", Sha256::digest(bytes));
+    hash.truncate(16);
+    hash
 }
 
 /// A URN as a segment of a path.

@@ -7,10 +7,10 @@ use reqwest::{Method, RequestBuilder};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::progress::{Progress, Stage, State, encoded};
+use super::progress::{Progress, Stage, State, encoded, fingerprint};
 use super::reply::{ErrorReply, classify, made};
 use super::share::{filled, share, unescape};
-use super::upload::look_pause;
+use super::upload::{look_pause, media_of, plan};
 use super::{is_organization, rest};
 use crate::http::{Effect, Session, unreadable};
 use crate::outcome::{Failure, Published, Reason};
@@ -23,29 +23,30 @@ const DUPLICATE_WINDOW: TimeDelta = TimeDelta::minutes(5);
 /// Two clocks are seldom further apart.
 const CLOCKS_APART: TimeDelta = TimeDelta::minutes(2);
 
-fn request(session: &Session<'_>, progress: &Progress) -> Result<RequestBuilder, Failure> {
-    let body = share(session.post, &progress.media)?;
-    Ok(rest(&session.api, Method::POST, "/rest/posts").json(&body))
+fn request(session: &Session<'_>, body: &Value) -> RequestBuilder {
+    rest(&session.api, Method::POST, "/rest/posts").json(body)
 }
 
 /// Sends the post, for the first time as far as LinkedIn is concerned.
 pub(super) async fn send(session: &Session<'_>, mut progress: Progress) -> Result<Step, Failure> {
-    let wanted = session.post.content.media.len();
-    if progress.media.len() != wanted || progress.media.iter().any(|asset| asset.urn().is_none()) {
-        // Somebody changed the post meanwhile; nothing of it was accepted.
-        return super::upload::plan(session).await;
+    let are_there = progress.media.iter().all(|asset| asset.urn().is_some());
+    if !are_there || !progress.is_of(&media_of(session)?) {
+        // Somebody changed the post; nothing of it was accepted.
+        return plan(session).await;
     }
+    let body = share(session.post, &progress.media)?;
     let doubt = |reason| Step::Doubt {
         checkpoint: json!(Progress {
             stage: Stage::Doubt {
                 sent_at: session.api.now,
+                sent: fingerprint(body.to_string().as_bytes()),
             },
             ..progress.clone()
         }),
         after: DOUBT_PAUSE,
         reason,
     };
-    let reply = match session.publish(request(session, &progress)?).await {
+    let reply = match session.publish(request(session, &body)).await {
         Ok(reply) => reply,
         Err(Failure::Unconfirmed { reason }) => return Ok(doubt(reason)),
         Err(failure) => return Err(failure),
@@ -70,6 +71,19 @@ pub(super) async fn send(session: &Session<'_>, mut progress: Progress) -> Resul
             progress.looks += 1;
             Ok(progress.wait(look_pause(progress.looks)))
         }
+        // The same token has just uploaded the media as this author, so it is not the permission that lacks. LinkedIn
+        // does not know its own new media everywhere at once.
+        Failure::NeedsLogin { reason }
+            if reply.status.as_u16() == 403 && !progress.media.is_empty() =>
+        {
+            Err(Failure::Retry {
+                after: None,
+                reason: Reason {
+                    class: "forbidden",
+                    ..reason
+                },
+            })
+        }
         failure => Err(failure),
     }
 }
@@ -80,9 +94,16 @@ pub(super) async fn settle(
     session: &Session<'_>,
     progress: &Progress,
     sent_at: DateTime<Utc>,
+    sent: &str,
 ) -> Result<Step, Failure> {
+    let body = share(session.post, &progress.media).map_err(still_in_doubt)?;
+    if fingerprint(body.to_string().as_bytes()) != sent {
+        return Err(Failure::Unconfirmed {
+            reason: in_doubt("LinkedIn did not answer, and the post has been changed since"),
+        });
+    }
     if is_organization(&session.post.account)
-        && let Some(urn) = look_up(session, progress, sent_at).await
+        && let Some(urn) = look_up(session, &body, sent_at).await
     {
         return Ok(Step::Done(live(session, &urn).await));
     }
@@ -93,8 +114,10 @@ pub(super) async fn settle(
         });
     }
     // Whatever this attempt comes to, short of an answer, the first one may be live.
-    let request = request(session, progress).map_err(still_in_doubt)?;
-    let reply = session.publish(request).await.map_err(still_in_doubt)?;
+    let reply = session
+        .publish(request(session, &body))
+        .await
+        .map_err(still_in_doubt)?;
     if let Some(urn) = made(&reply) {
         return Ok(Step::Done(live(session, urn).await));
     }
@@ -135,11 +158,7 @@ fn still_in_doubt(failure: Failure) -> Failure {
 }
 
 /// The post among the page's latest. One that is not found, or may not be looked for, proves nothing.
-async fn look_up(
-    session: &Session<'_>,
-    progress: &Progress,
-    sent_at: DateTime<Utc>,
-) -> Option<String> {
+async fn look_up(session: &Session<'_>, sent: &Value, sent_at: DateTime<Utc>) -> Option<String> {
     let path = format!(
         "/rest/posts?q=author&author={}&count=10&sortBy=LAST_MODIFIED",
         encoded(&session.post.account.external_id)
@@ -147,12 +166,11 @@ async fn look_up(
     let request = rest(&session.api, Method::GET, &path).header("X-RestLi-Method", "FINDER");
     let reply = session.api.send(request, Effect::Reads).await.ok()?;
     let found: Found = reply.status.is_success().then(|| reply.json()).flatten()?;
-    let sent = share(session.post, &progress.media).ok()?;
     let since = (sent_at - CLOCKS_APART).timestamp_millis();
     let same = found
         .elements
         .into_iter()
-        .find(|element| element.is(&sent, since))?;
+        .find(|element| element.is(sent, since))?;
     same.id
 }
 

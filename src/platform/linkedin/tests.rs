@@ -3,7 +3,7 @@ use serde_json::json;
 use super::progress::{Asset, AssetKind, State};
 use super::share::{escape, share, title, unescape};
 use super::*;
-use crate::post::{ClaimedPost, Content};
+use crate::post::{ClaimedPost, Content, Media};
 use crate::review::testing::problems;
 
 mod replies;
@@ -30,10 +30,9 @@ fn post(mut value: Value) -> ClaimedPost {
 
 fn ready(kind: AssetKind, id: &str) -> Asset {
     let urn = format!("{}{id}", kind.urn_start());
-    Asset {
-        state: State::Ready { urn },
-        ..Asset::planned(kind)
-    }
+    let mut asset = Asset::planned(kind, &Media::default());
+    asset.state = State::Ready { urn };
+    asset
 }
 
 #[test]

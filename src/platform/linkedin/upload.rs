@@ -46,12 +46,12 @@ pub(super) async fn plan(session: &Session<'_>) -> Result<Step, Failure> {
     let mut assets = Vec::with_capacity(media.len());
     for (index, medium) in media.iter().enumerate() {
         let kind = kind(session, index, medium).await?;
-        assets.push(Asset::planned(kind));
+        assets.push(Asset::planned(kind, medium));
     }
     Ok(Progress::of(assets).wait(Duration::ZERO))
 }
 
-fn media_of(session: &Session<'_>) -> Result<Vec<Media>, Failure> {
+pub(super) fn media_of(session: &Session<'_>) -> Result<Vec<Media>, Failure> {
     session.post.content.media().map_err(Failure::rejected)
 }
 
@@ -80,8 +80,7 @@ async fn glimpse(session: &Session<'_>, medium: &Media) -> Result<Source, Failur
 /// The next step of what is not ready yet: first everything is sent, then waited for.
 pub(super) async fn next(session: &Session<'_>, mut progress: Progress) -> Result<Step, Failure> {
     let media = media_of(session)?;
-    if media.len() != progress.media.len() {
-        // Somebody changed the post meanwhile.
+    if !progress.is_of(&media) {
         return plan(session).await;
     }
     let unsent = |asset: &Asset| asset.urn().is_none();
@@ -321,8 +320,11 @@ impl Work<'_> {
             .send(rest(api, Method::GET, &path), Effect::Reads)
             .await
             .map_err(|failure| self.named(soon(failure)))?;
-        if reply.status.as_u16() == 403 {
-            return Ok(Standing::Hidden);
+        match reply.status.as_u16() {
+            403 => return Ok(Standing::Hidden),
+            // It was announced; not all of LinkedIn knows yet.
+            404 => return Ok(Standing::Waiting),
+            _ => {}
         }
         if !reply.status.is_success() {
             let failure = classify(&reply, Effect::Reads, api.now);
