@@ -6,6 +6,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use publisher::account::{Credentials, NewAccount};
 use publisher::sandbox::{Fault, Sandbox, Settings};
 use publisher::secret::{self, Key};
@@ -174,11 +175,23 @@ impl World {
     }
 
     pub fn account_with_token(&self, platform: &str, n: u32, owner: &str, token: &str) -> i64 {
-        let external_id = external_id(platform, n);
         let credentials = Credentials {
             access_token: token.to_owned().into(),
             ..Credentials::default()
         };
+        self.account_with(platform, n, owner, &credentials, None)
+    }
+
+    /// The same with all that may be stored of a token, and its end.
+    pub fn account_with(
+        &self,
+        platform: &str,
+        n: u32,
+        owner: &str,
+        credentials: &Credentials,
+        token_expires_at: Option<DateTime<Utc>>,
+    ) -> i64 {
+        let external_id = external_id(platform, n);
         let key = Key::parse(KEY).unwrap();
         let account = NewAccount {
             owner: owner.to_owned(),
@@ -186,8 +199,8 @@ impl World {
             external_id: external_id.clone(),
             display_name: String::new(),
             timezone: "UTC".to_owned(),
-            credentials: Some(secret::seal(&key, platform, &external_id, &credentials).unwrap()),
-            token_expires_at: None,
+            credentials: Some(secret::seal(&key, platform, &external_id, credentials).unwrap()),
+            token_expires_at,
             settings: Map::new(),
         };
         let row = self.with_store(async |store| store.add_account(&account).await.unwrap());
