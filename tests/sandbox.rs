@@ -528,8 +528,6 @@ async fn linkedin_publishes_and_shows_the_text_that_readers_see() {
     assert!(urn.starts_with("urn:li:share:"), "{urn}");
 
     send(world.linkedin(&share("cut (here)"))).await;
-    let media = json!({"media": {"id": "urn:li:image:C4", "altText": "A"}});
-    send(world.linkedin(&with(&share("a picture"), "/content", media))).await;
     let posts = world.posts().await;
     assert_eq!(posts[0]["id"], urn);
     assert_eq!(
@@ -540,11 +538,6 @@ async fn linkedin_publishes_and_shows_the_text_that_readers_see() {
     assert_eq!(posts[0]["link"], "https://example.com/");
     assert_eq!(posts[0]["title"], "Read me");
     assert_eq!(posts[1]["text"], "cut ");
-    let image = &posts[2]["media"][0];
-    assert_eq!(
-        (&image["url"], &image["alt"]),
-        (&json!("urn:li:image:C4"), &json!("A"))
-    );
 }
 
 #[tokio::test]

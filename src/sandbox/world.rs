@@ -125,6 +125,7 @@ pub(super) struct World {
     pub(super) facebook: facebook::State,
     pub(super) containers: instagram::Containers,
     pub(super) shares: linkedin::Shares,
+    pub(super) assets: linkedin::Assets,
     pub(super) youtube: youtube::State,
     pub(super) slack: slack::State,
 }
