@@ -38,7 +38,7 @@ use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use serde_json::{Map, Value};
 
-use super::{Platform, Step, graph};
+use super::{Found, Platform, Step, graph};
 use crate::account::{Account, Renewed, Standing};
 use crate::http::{Api, Session};
 use crate::limits::{Figure, Quota};
@@ -224,6 +224,14 @@ impl Platform for Facebook {
             }
         }
         .boxed_local()
+    }
+
+    fn look_up<'a>(
+        &'a self,
+        _session: &'a Session<'a>,
+        _checkpoint: Option<&'a Value>,
+    ) -> LocalBoxFuture<'a, Result<Found, Failure>> {
+        async move { Ok(Found::Unknown("it was not looked up")) }.boxed_local()
     }
 
     fn can_refresh(&self, api: &Api<'_>) -> bool {

@@ -37,7 +37,7 @@ use futures::future::LocalBoxFuture;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Map, Value};
 
-use super::{Platform, Step};
+use super::{Found, Platform, Step};
 use crate::account::{Account, Renewed, Standing};
 use crate::http::{Api, Session};
 use crate::limits::{Figure, Per, Quota};
@@ -206,6 +206,14 @@ impl Platform for LinkedIn {
             }
         }
         .boxed_local()
+    }
+
+    fn look_up<'a>(
+        &'a self,
+        _session: &'a Session<'a>,
+        _checkpoint: Option<&'a Value>,
+    ) -> LocalBoxFuture<'a, Result<Found, Failure>> {
+        async move { Ok(Found::Unknown("it was not looked up")) }.boxed_local()
     }
 
     fn can_refresh(&self, api: &Api<'_>) -> bool {

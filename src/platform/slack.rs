@@ -27,7 +27,7 @@ use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use serde_json::{Map, Value};
 
-use super::{Platform, Step};
+use super::{Found, Platform, Step};
 use crate::account::{Account, Renewed, Standing};
 use crate::http::{Api, Session};
 use crate::limits::{Figure, Quota};
@@ -231,6 +231,14 @@ impl Platform for Slack {
             }
         }
         .boxed_local()
+    }
+
+    fn look_up<'a>(
+        &'a self,
+        _session: &'a Session<'a>,
+        _checkpoint: Option<&'a Value>,
+    ) -> LocalBoxFuture<'a, Result<Found, Failure>> {
+        async move { Ok(Found::Unknown("it was not looked up")) }.boxed_local()
     }
 
     fn can_refresh(&self, api: &Api<'_>) -> bool {

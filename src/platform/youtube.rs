@@ -29,7 +29,7 @@ use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use serde_json::{Map, Value};
 
-use super::{Platform, Step};
+use super::{Found, Platform, Step};
 use crate::account::{Account, Renewed, Standing};
 use crate::http::{Api, Session};
 use crate::limits::{Figure, Per, Quota};
@@ -198,6 +198,14 @@ impl Platform for YouTube {
             }
         }
         .boxed_local()
+    }
+
+    fn look_up<'a>(
+        &'a self,
+        _session: &'a Session<'a>,
+        _checkpoint: Option<&'a Value>,
+    ) -> LocalBoxFuture<'a, Result<Found, Failure>> {
+        async move { Ok(Found::Unknown("it was not looked up")) }.boxed_local()
     }
 
     fn can_refresh(&self, api: &Api<'_>) -> bool {

@@ -279,7 +279,11 @@ fn prepare_recovery(
     keyrings: &mut Keyrings,
 ) -> Result<(&'static dyn Platform, Vec<Facts>, Rc<Keyring>), Refused> {
     let platform = platform::by_name(&post.account.platform).ok_or_else(interrupted)?;
-    let sealed = post.account.credentials.as_deref().ok_or_else(interrupted)?;
+    let sealed = post
+        .account
+        .credentials
+        .as_deref()
+        .ok_or_else(interrupted)?;
     let opened = keyrings.of(&post.account, sealed, settings.key.as_ref());
     let keyring = opened.map_err(|why| Refused {
         outcome: interrupted(),

@@ -30,7 +30,10 @@ pub(super) async fn look(
         Found::Unknown(why) => Err(Failure::Unconfirmed {
             reason: Reason::new(
                 "unconfirmed",
-                format!("{why}; look at {} before it is sent again", platform.title()),
+                format!(
+                    "{why}; look at {} before it is sent again",
+                    platform.title()
+                ),
             ),
         }),
     }
