@@ -904,7 +904,8 @@ async fn slack_publishes_and_its_history_shows_the_senders_id() {
     assert_eq!(posts[0]["text"], "a <b> & c");
     assert_eq!(posts[0]["id"], ts);
     assert_eq!(posts[0]["details"], json!({}));
-    assert_eq!(posts[1]["details"], json!({ "metadata": metadata }));
+    let details = json!({"metadata": metadata, "notification": "two", "unfurl_links": true});
+    assert_eq!(posts[1]["details"], details);
     let image = &posts[1]["media"][0];
     assert_eq!(
         (&image["url"], &image["alt"]),
