@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::outcome::{Block, Outcome, Scope, Settled, Verdict};
 use crate::post::PostId;
+use crate::schedule::next_look;
 use crate::store::{Committed, Outcomes, Store, StoreError, instant};
 
 /// How long a database that went away is waited for before the outcomes count as unrecorded.
@@ -175,6 +176,7 @@ pub fn bulk(mut entries: Vec<(Value, Option<Value>)>) -> Outcomes {
 pub fn row(run: Uuid, verdict: Verdict<'_>, now: DateTime<Utc>) -> Value {
     let post = verdict.post;
     let given_back = post.attempts.saturating_sub(1);
+    let look_at;
     let (status, due_at, attempts) = match verdict.outcome {
         Outcome::Published {
             post: published,
@@ -198,7 +200,10 @@ pub fn row(run: Uuid, verdict: Verdict<'_>, now: DateTime<Utc>) -> Value {
         | Outcome::Waiting { due_at } => ("pending", Some(due_at), given_back),
         Outcome::Released => ("pending", None, given_back),
         Outcome::Failed { .. } => ("failed", None, post.attempts),
-        Outcome::Unconfirmed { .. } => ("unconfirmed", None, post.attempts),
+        Outcome::Unconfirmed { .. } => {
+            look_at = next_look(post.scheduled_at, now);
+            ("unconfirmed", Some(&look_at), post.attempts)
+        }
         Outcome::Expired => ("expired", None, post.attempts),
     };
     let reason = verdict.outcome.reason();

@@ -96,6 +96,27 @@ pub fn retry_delay(attempt: u32, jitter: f64) -> Duration {
     RETRY_FIRST + spread.mul_f64(jitter.clamp(0.0, 1.0))
 }
 
+/// The shortest and the longest pause before an unconfirmed post is looked up. The shortest is longer than the lists of
+/// the platforms lag behind.
+const LOOK_FIRST: TimeDelta = TimeDelta::minutes(2);
+const LOOK_LONGEST: TimeDelta = TimeDelta::hours(6);
+/// A post that is still unconfirmed so long after its time is a person's.
+const LOOK_UNTIL: TimeDelta = TimeDelta::days(2);
+
+/// When an unconfirmed post is looked up: at first soon, then each time after as long again as it is late. After two
+/// days never.
+pub fn next_look(scheduled_at: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
+    let age = now - scheduled_at;
+    if age > LOOK_UNTIL {
+        return NEVER;
+    }
+    now + age.clamp(LOOK_FIRST, LOOK_LONGEST)
+}
+
+/// An instant that does not come, in the form that both databases take: the last day of the year 9999.
+const NEVER: DateTime<Utc> =
+    DateTime::from_timestamp(253_402_214_400, 0).expect("the second is in chrono's range");
+
 /// What a person should hear about a wall-clock time that the clocks' change made ambiguous.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Note {

@@ -119,6 +119,7 @@ COMMENT ON COLUMN publisher.posts.updated_at IS 'When the row last changed (kept
 CREATE INDEX posts_due ON publisher.posts (due_at) WHERE status = 'pending';
 CREATE INDEX posts_lease ON publisher.posts (lease_until) WHERE status = 'publishing';
 CREATE INDEX posts_published ON publisher.posts (account_id, published_at) WHERE status = 'published';
+CREATE INDEX posts_unsure ON publisher.posts (due_at) WHERE status = 'unconfirmed';
 CREATE INDEX posts_unconfirmed ON publisher.posts (updated_at) WHERE status = 'unconfirmed';
 CREATE UNIQUE INDEX posts_external_ref ON publisher.posts (external_ref) WHERE external_ref IS NOT NULL;
 
@@ -226,7 +227,8 @@ DECLARE
     at timestamptz := coalesce((argument->>'now')::timestamptz, now());
 BEGIN
     IF EXISTS (SELECT FROM publisher.posts WHERE status = 'pending' AND due_at <= at)
-    OR EXISTS (SELECT FROM publisher.posts WHERE status = 'publishing' AND lease_until < at) THEN
+    OR EXISTS (SELECT FROM publisher.posts WHERE status = 'publishing' AND lease_until < at)
+    OR EXISTS (SELECT FROM publisher.posts WHERE status = 'unconfirmed' AND due_at <= at) THEN
         RETURN QUERY EXECUTE claim USING argument;
     ELSE
         RETURN NEXT jsonb_build_object('now', at, 'schema', (SELECT max(version) FROM publisher.migrations));

@@ -64,7 +64,7 @@ impl Received {
 }
 
 /// Takes a medium's bytes in one by one.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Intake {
     hash: Sha256,
     bytes: u64,

@@ -17,7 +17,7 @@ use super::media::{Fetcher, Received};
 use super::post::{Comment, Draft, Listing, Post};
 use super::steps::Step;
 use super::tokens::Tokens;
-use super::{Settings, facebook, instagram, linkedin, upload, wall_clock};
+use super::{Settings, facebook, instagram, linkedin, slack, wall_clock, youtube};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Platform {
@@ -125,7 +125,9 @@ pub(super) struct World {
     pub(super) facebook: facebook::State,
     pub(super) containers: instagram::Containers,
     pub(super) shares: linkedin::Shares,
-    pub(super) sessions: upload::Sessions,
+    pub(super) assets: linkedin::Assets,
+    pub(super) youtube: youtube::State,
+    pub(super) slack: slack::State,
 }
 
 /// One platform's posts and counters.

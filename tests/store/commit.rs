@@ -231,7 +231,8 @@ async fn every_other_outcome_is_written_in_full(world: World) {
         ),
         (
             "unconfirmed",
-            minutes_ago(3),
+            // To be looked up after as long again as it is late.
+            minutes_ago(-3),
             2,
             "timeout",
             json!(null),

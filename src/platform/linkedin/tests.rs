@@ -1,5 +1,12 @@
+use serde_json::json;
+
+use super::progress::{Asset, AssetKind, State};
+use super::share::{escape, share, title, unescape};
 use super::*;
-use crate::http::testing::{reply, verdict};
+use crate::post::{ClaimedPost, Content, Media};
+use crate::review::testing::problems;
+
+mod replies;
 
 const NOON: &str = "2026-09-01T12:00:00Z";
 
@@ -13,7 +20,7 @@ fn post(mut value: Value) -> ClaimedPost {
         "checkpoint": null,
         "account": {
             "id": 1, "owner": "o", "platform": "linkedin", "external_id": "urn:li:person:aB-1",
-            "credentials": null, "token_expires_at": null,
+            "credentials": null, "token_expires_at": null, "settings": {"visibility": "LOGGED_IN"},
         },
     });
     let fields = value.as_object_mut().unwrap();
@@ -21,21 +28,29 @@ fn post(mut value: Value) -> ClaimedPost {
     serde_json::from_value(value).unwrap()
 }
 
-#[test]
-fn every_reserved_character_is_escaped() {
-    assert_eq!(
-        escape(r"\|{}@[]()<>#*_~"),
-        r"\\\|\{\}\@\[\]\(\)\<\>\#\*\_\~"
-    );
-    assert_eq!(escape("ä b\n!?&\"'/%"), "ä b\n!?&\"'/%");
+fn ready(kind: AssetKind, id: &str) -> Asset {
+    let urn = format!("{}{id}", kind.urn_start());
+    let mut asset = Asset::planned(kind, &Media::default());
+    asset.state = State::Ready { urn };
+    asset
 }
 
 #[test]
-fn a_share_is_public_and_complete() {
+fn every_reserved_character_is_escaped() {
+    let reserved = r"\|{}@[]()<>#*_~";
+    assert_eq!(escape(reserved), r"\\\|\{\}\@\[\]\(\)\<\>\#\*\_\~");
+    assert_eq!(escape("ä b\n!?&\"'/%"), "ä b\n!?&\"'/%");
+    for text in [reserved, r"a \ b", r"\\", "plain"] {
+        assert_eq!(unescape(&escape(text)), text);
+    }
+}
+
+#[test]
+fn a_share_is_complete() {
     let mut expected = json!({
         "author": "urn:li:person:aB-1",
         "commentary": "Hi \\#all",
-        "visibility": "PUBLIC",
+        "visibility": "LOGGED_IN",
         "distribution": {
             "feedDistribution": "MAIN_FEED",
             "targetEntities": [],
@@ -44,16 +59,86 @@ fn a_share_is_public_and_complete() {
         "lifecycleState": "PUBLISHED",
         "isReshareDisabledByAuthor": false,
     });
-    assert_eq!(share(&post(json!({"body": "Hi #all"}))), expected);
+    assert_eq!(
+        share(&post(json!({"body": "Hi #all"})), &[]).unwrap(),
+        expected
+    );
+    expected["visibility"] = "CONNECTIONS".into();
     expected["content"] = json!({"article": {"source": "https://a.b", "title": "Hi #all"}});
-    let linked = post(json!({"body": "Hi #all", "link": "https://a.b"}));
-    assert_eq!(share(&linked), expected);
+    let linked = post(json!({
+        "body": "Hi #all", "link": "https://a.b", "options": {"visibility": "CONNECTIONS", "description": " "},
+    }));
+    assert_eq!(share(&linked, &[]).unwrap(), expected);
+}
+
+#[test]
+fn media_become_content() {
+    let shared = |media: Value, options: Value, assets: &[Asset]| {
+        let post = post(json!({"body": "a", "media": media, "options": options}));
+        share(&post, assets).unwrap()["content"].clone()
+    };
+    let image = |id| ready(AssetKind::Image, id);
+    let video = [ready(AssetKind::Video, "v")];
+    let document = [ready(AssetKind::Document, "d")];
+    let titled = json!({"title": "T"});
+    let cases = [
+        (
+            shared(
+                json!([{"path": "a.jpg", "alt": "A"}]),
+                titled.clone(),
+                &[image("1")],
+            ),
+            json!({"media": {"id": "urn:li:image:1", "altText": "A"}}),
+        ),
+        (
+            shared(
+                json!([{"path": "a.jpg", "alt": " "}, {"path": "b.jpg", "alt": "B"}]),
+                json!({}),
+                &[image("1"), image("2")],
+            ),
+            json!({"multiImage": {"images": [
+                {"id": "urn:li:image:1"}, {"id": "urn:li:image:2", "altText": "B"},
+            ]}}),
+        ),
+        (
+            shared(json!([{"path": "a.mp4"}]), json!({}), &video),
+            json!({"media": {"id": "urn:li:video:v"}}),
+        ),
+        (
+            shared(json!([{"path": "a.mp4"}]), titled.clone(), &video),
+            json!({"media": {"id": "urn:li:video:v", "title": "T"}}),
+        ),
+        (
+            shared(json!([{"path": "/x/a.pdf"}]), titled, &document),
+            json!({"media": {"id": "urn:li:document:d", "title": "T"}}),
+        ),
+        (
+            shared(json!([{"path": "/x/a b.pdf"}]), json!({}), &document),
+            json!({"media": {"id": "urn:li:document:d", "title": "a b.pdf"}}),
+        ),
+        (
+            shared(
+                json!([{"url": "https://a.b/c%20d.pdf?e=/f"}]),
+                json!({}),
+                &document,
+            ),
+            json!({"media": {"id": "urn:li:document:d", "title": "c d.pdf"}}),
+        ),
+        (
+            shared(json!([{"url": "https://a.b/"}]), json!({}), &document),
+            json!({"media": {"id": "urn:li:document:d", "title": "Document"}}),
+        ),
+    ];
+    for (content, expected) in cases {
+        assert_eq!(content, expected);
+    }
 }
 
 #[test]
 fn a_link_has_a_title_of_its_own_or_the_first_line() {
-    let title = |value| super::title(&content(value));
+    let title = |value| title(&content(value));
     assert_eq!(title(json!({"body": "a", "options": {"title": "b"}})), "b");
+    assert_eq!(title(json!({"body": "a", "options": {"title": " "}})), "a");
     assert_eq!(title(json!({"body": "\n \n a \nb"})), "a");
     let long = title(json!({"body": "a".repeat(401)}));
     assert_eq!(long.chars().count(), 400);
@@ -64,33 +149,75 @@ fn a_link_has_a_title_of_its_own_or_the_first_line() {
 
 #[test]
 fn every_problem_is_named_at_once() {
-    let fine = json!({"body": "#".repeat(3000), "link": "https://a.b"});
-    assert_eq!(
-        crate::review::testing::problems(&LinkedIn, &content(fine)),
-        Vec::<String>::new()
-    );
+    let fine = json!({
+        "body": "#".repeat(3000), "link": "https://a.b",
+        "options": {"visibility": "connections", "thumbnail": false, "title": null},
+    });
+    assert_eq!(problems(&LinkedIn, &content(fine)), Vec::<String>::new());
     let post = content(json!({
         "kind": "reply",
         "body": "a".repeat(3001),
         "link": "mailto:me@a.b",
-        "media": [{"path": "a.pdf"}],
-        "options": {"title": "b".repeat(401), "first_comment": "Hi"},
+        "media": [{"url": "https://a.b/a.pdf", "alt": "c".repeat(4087)}, {"url": "https://a.b/b.bmp"}],
+        "options": {
+            "title": "b".repeat(401), "first_comment": "d".repeat(1251), "visibility": "ALL", "thumbnail": "yes",
+            "description": 5,
+        },
     }));
     assert_eq!(
-        crate::review::testing::problems(&LinkedIn, &post),
+        problems(&LinkedIn, &post),
         [
+            "link: addresses start with http:// or https://, not mailto:",
             "stories, reels and replies on LinkedIn are not supported",
             "the body has 3001 characters; LinkedIn takes 3000",
-            "link: addresses start with http:// or https://, not mailto:",
-            "the link's title has 401 characters; LinkedIn takes 400",
-            "pictures, videos and documents on LinkedIn are not supported yet; share a link",
-            "a first comment on LinkedIn is not supported yet",
+            "the title has 401 characters; LinkedIn takes 400",
+            "option `description` must be a text",
+            "the first comment has 1251 characters; LinkedIn takes 1250",
+            "option `visibility` must be PUBLIC, LOGGED_IN or CONNECTIONS",
+            "option `thumbnail` must be true or false",
+            "LinkedIn shows either a link or media; put the link into the body, or set the option `thumbnail` to true \
+             to show one picture as the link's",
+            "LinkedIn takes a document only by itself; this post has 2 media",
+            "media 2 (https://a.b/b.bmp) is image/bmp; LinkedIn takes JPG, PNG and GIF pictures",
+            "the description of media 1 has 4087 characters; LinkedIn takes 4086",
         ]
     );
     assert_eq!(
-        crate::review::testing::problems(&LinkedIn, &content(json!({"link": "https://a.b"}))),
-        ["a LinkedIn post needs a body, with a link too"]
+        problems(&LinkedIn, &content(json!({"link": "https://a.b"}))),
+        ["a LinkedIn post needs a body, with a link or media too"]
     );
+}
+
+#[test]
+fn media_are_as_many_and_as_large_as_it_takes() {
+    let images = |count: usize| vec![json!({"url": "https://a.b/a.jpg"}); count];
+    let with = |value: Value| {
+        let mut content = value;
+        content["body"] = "a".into();
+        problems(&LinkedIn, &super::tests::content(content))
+    };
+    let none = Vec::<String>::new();
+    assert_eq!(with(json!({"media": images(20)})), none);
+    assert_eq!(
+        with(json!({"media": images(21)})),
+        ["the post has 21 pictures; LinkedIn takes 20"]
+    );
+    let thumbnail = json!({"thumbnail": true});
+    let link = "https://a.b";
+    assert_eq!(
+        with(json!({"media": images(1), "link": link, "options": thumbnail})),
+        none
+    );
+    let wrong = ["option `thumbnail` takes a link and exactly one picture"];
+    let pdf = [json!({"url": "https://a.b/a.pdf"})];
+    for content in [
+        json!({"media": images(2), "link": link, "options": thumbnail}),
+        json!({"media": pdf, "link": link, "options": thumbnail}),
+        json!({"link": link, "options": thumbnail}),
+        json!({"media": images(1), "options": thumbnail}),
+    ] {
+        assert_eq!(with(content), wrong);
+    }
 }
 
 #[test]
@@ -111,112 +238,36 @@ fn an_account_is_a_urn() {
 }
 
 #[test]
-fn the_id_comes_in_a_header() {
-    let now = NOON.parse().unwrap();
-    let created = reply(201, "").with("x-restli-id", "urn:li:share:7");
-    let published = accept(&created, now).unwrap();
-    assert_eq!(published.id, "urn:li:share:7");
+fn a_setting_has_a_value_that_linkedin_knows() {
+    let wrong = |value: Value| LinkedIn.validate_settings(value.as_object().unwrap());
     assert_eq!(
-        published.permalink.as_deref(),
-        Some("https://www.linkedin.com/feed/update/urn:li:share:7/")
+        wrong(json!({"visibility": "LOGGED_IN"})),
+        Vec::<String>::new()
     );
-    let failure = accept(&reply(201, ""), now).unwrap_err();
-    assert_eq!(verdict(&failure), "unconfirmed [bad_reply] -");
+    assert_eq!(
+        wrong(json!({"visibility": "ALL"})),
+        ["`visibility` is \"ALL\"; it must be PUBLIC, LOGGED_IN or CONNECTIONS"]
+    );
 }
 
 #[test]
-fn status_and_code_decide() {
-    let input = |code| {
-        format!(r#"{{"message": "m", "errorDetails": {{"inputErrors": [{{"code": "{code}"}}]}}}}"#)
-    };
-    let code = |code| format!(r#"{{"message": "m", "code": "{code}"}}"#);
-    let message = |message| format!(r#"{{"message": "{message}", "status": 422}}"#);
-    let number = |number| format!(r#"{{"message": "m", "serviceErrorCode": {number}}}"#);
-    let cases = [
-        (
-            500,
-            code("INTERNAL_SERVER_ERROR"),
-            "unconfirmed [server_error] 500",
-        ),
-        (502, String::new(), "unconfirmed [server_error] 502"),
-        (
-            503,
-            code("SERVICE_UNAVAILABLE"),
-            "unconfirmed [server_error] 503",
-        ),
-        (504, String::new(), "unconfirmed [server_error] 504"),
-        (409, code("CONFLICT"), "retry [refused] 409"),
-        (
-            400,
-            input("MEDIA_ASSET_WAITING_UPLOAD"),
-            "retry [not_ready] MEDIA_ASSET_WAITING_UPLOAD",
-        ),
-        (
-            429,
-            code("TOO_MANY_REQUESTS"),
-            "rate_limited for 3600s, Account [rate_limited] TOO_MANY_REQUESTS",
-        ),
-        (401, number(65600), "needs_login [needs_login] 65600"),
-        (401, number(65601), "needs_login [needs_login] 65601"),
-        (
-            401,
-            code("EMPTY_ACCESS_TOKEN"),
-            "needs_login [needs_login] EMPTY_ACCESS_TOKEN",
-        ),
-        (403, number(100), "needs_login [needs_login] 100"),
-        (
-            400,
-            input("FIELD_LENGTH_TOO_LONG"),
-            "rejected [rejected] FIELD_LENGTH_TOO_LONG",
-        ),
-        (400, code("INVALID_URL"), "rejected [rejected] INVALID_URL"),
-        (400, "nonsense".to_owned(), "rejected [rejected] 400"),
-        (
-            422,
-            code("UNPROCESSABLE_ENTITY"),
-            "rejected [rejected] UNPROCESSABLE_ENTITY",
-        ),
-        (
-            422,
-            message("Content is a duplicate of urn:li:share:71"),
-            "rejected [duplicate] 422",
-        ),
-        (
-            422,
-            message("Content is a duplicate of urn:li:person:71"),
-            "rejected [rejected] 422",
-        ),
-        (
-            426,
-            code("NONEXISTENT_VERSION"),
-            "rate_limited for 3600s, Platform [version] NONEXISTENT_VERSION",
-        ),
-    ];
-    for (status, body, expected) in cases {
-        let failure = classify(&reply(status, &body), NOON.parse().unwrap());
-        assert_eq!(verdict(&failure), expected, "HTTP {status} {body}");
+fn a_checkpoint_that_cannot_be_read_is_harmless_or_in_doubt() {
+    use crate::http::testing::verdict;
+    let read = |value: Value| Progress::read(Some(&value));
+    assert_eq!(Progress::read(None).unwrap(), None);
+    assert_eq!(
+        read(json!({"stage": {"is": "preparing"}, "media": 5})).unwrap(),
+        None
+    );
+    for unreadable in [
+        json!({}),
+        json!({"stage": {"is": "sending"}, "media": 5}),
+        json!({"stage": {"is": "doubt"}}),
+        json!("x"),
+    ] {
+        let failure = read(unreadable).unwrap_err();
+        assert_eq!(verdict(&failure), "unconfirmed [bug] -");
     }
-}
-
-#[test]
-fn a_duplicate_names_the_post_that_exists() {
-    let cases = [
-        (
-            "Content is a duplicate of urn:li:share:71",
-            Some("urn:li:share:71"),
-        ),
-        ("duplicate of urn:li:ugcPost:72.", Some("urn:li:ugcPost:72")),
-        ("(urn:li:activity:73)", Some("urn:li:activity:73")),
-        ("by urn:li:person:x of urn:li:share:", None),
-    ];
-    for (message, expected) in cases {
-        assert_eq!(duplicated(message), expected);
-    }
-}
-
-#[test]
-fn a_limit_never_outlasts_the_day() {
-    let pause = |now: &str| super::pause(now.parse().unwrap()).as_secs();
-    assert_eq!(pause("2026-09-01T12:00:00Z"), 3600);
-    assert_eq!(pause("2026-09-01T23:50:00Z"), 600);
+    let least = read(json!({"stage": {"is": "sending"}})).unwrap().unwrap();
+    assert_eq!(least, Progress::of(Vec::new()));
 }

@@ -28,7 +28,7 @@ pub(super) struct Facts {
 }
 
 /// Finds the box `moov` in a row of bytes.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Movie {
     header: Vec<u8>,
     /// How much of the present box is still to come, and whether it is the one that matters.

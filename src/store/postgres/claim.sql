@@ -9,6 +9,7 @@ locked AS MATERIALIZED (
     JOIN publisher.posts p ON p.id = picked.id
     WHERE p.status = 'pending' AND p.due_at <= coalesce(($1::jsonb->>'now')::timestamptz, now())
        OR p.status = 'publishing' AND p.lease_until < coalesce(($1::jsonb->>'now')::timestamptz, now())
+       OR p.status = 'unconfirmed' AND p.due_at <= coalesce(($1::jsonb->>'now')::timestamptz, now())
     FOR NO KEY UPDATE OF p SKIP LOCKED
 ),
 claimed AS (

@@ -2,7 +2,7 @@
 -- The one parameter is a JSON object: now (null: the database's clock), schema, expiry_seconds, platforms, owners, ….
 WITH due AS MATERIALIZED (
     SELECT p.id, p.priority, p.scheduled_at, p.account_id, a.owner, a.platform,
-           CASE WHEN p.status = 'publishing' THEN 'recover'
+           CASE WHEN p.status <> 'pending' THEN 'recover'
                 WHEN least(p.scheduled_at + interval '7 days',
                            coalesce(p.expires_at, p.scheduled_at + make_interval(secs => ($1::jsonb->>'expiry_seconds')::float8)))
                      <= coalesce(($1::jsonb->>'now')::timestamptz, now()) THEN 'expire'
@@ -18,8 +18,16 @@ WITH due AS MATERIALIZED (
           WHERE status = 'pending' AND due_at <= coalesce(($1::jsonb->>'now')::timestamptz, now())
           UNION ALL
           SELECT id, priority, scheduled_at, account_id, expires_at, status FROM publisher.posts
-          WHERE status = 'publishing' AND lease_until < coalesce(($1::jsonb->>'now')::timestamptz, now())) p
+          WHERE status = 'publishing' AND lease_until < coalesce(($1::jsonb->>'now')::timestamptz, now())
+          UNION ALL
+          SELECT id, priority, scheduled_at, account_id, expires_at, status FROM publisher.posts
+          WHERE status = 'unconfirmed' AND due_at <= coalesce(($1::jsonb->>'now')::timestamptz, now())) p
+    -- Asking after a post can wait for its account, and a dead run's posts can't wait for anything.
     JOIN publisher.accounts a ON a.id = p.account_id
+                             AND (p.status <> 'unconfirmed'
+                                  OR a.status = 'active'
+                                     AND (a.blocked_until IS NULL
+                                          OR a.blocked_until <= coalesce(($1::jsonb->>'now')::timestamptz, now())))
     WHERE (SELECT max(version) FROM publisher.migrations) = ($1::jsonb->>'schema')::bigint
       AND ($1::jsonb->'platforms' = 'null' OR $1::jsonb->'platforms' ? a.platform)
       AND ($1::jsonb->'owners' = 'null' OR $1::jsonb->'owners' ? a.owner)

@@ -13,7 +13,7 @@ WITH clock AS MATERIALIZED (
 ),
 due AS MATERIALIZED (
     SELECT p.id, p.priority, p.scheduled_at, p.account_id, a.owner, a.platform,
-           CASE WHEN p.status = 'publishing' THEN 'recover'
+           CASE WHEN p.status <> 'pending' THEN 'recover'
                 WHEN p.scheduled_at <= clock.severe OR coalesce(p.expires_at <= clock.now, p.scheduled_at <= clock.expired)
                 THEN 'expire'
                 ELSE 'publish' END AS action,
@@ -27,8 +27,15 @@ due AS MATERIALIZED (
           WHERE status = 'pending' AND due_at <= (SELECT now FROM clock)
           UNION ALL
           SELECT id, priority, scheduled_at, account_id, expires_at, status FROM posts
-          WHERE status = 'publishing' AND lease_until < (SELECT now FROM clock)) p
-    JOIN accounts a ON a.id = p.account_id, clock
+          WHERE status = 'publishing' AND lease_until < (SELECT now FROM clock)
+          UNION ALL
+          SELECT id, priority, scheduled_at, account_id, expires_at, status FROM posts
+          WHERE status = 'unconfirmed' AND due_at <= (SELECT now FROM clock)) p
+    -- Asking after a post can wait for its account, and a dead run's posts can't wait for anything.
+    JOIN accounts a ON a.id = p.account_id
+                   AND (p.status <> 'unconfirmed'
+                        OR a.status = 'active'
+                           AND (a.blocked_until IS NULL OR a.blocked_until <= (SELECT now FROM clock))), clock
     WHERE (SELECT user_version FROM pragma_user_version) = ?1->>'schema'
       AND (?1->>'platforms' IS NULL OR a.platform IN (SELECT value FROM json_each(?1, '$.platforms')))
       AND (?1->>'owners' IS NULL OR a.owner IN (SELECT value FROM json_each(?1, '$.owners')))

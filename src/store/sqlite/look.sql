@@ -6,3 +6,5 @@ WHERE EXISTS (SELECT 1 FROM posts
    OR EXISTS (SELECT 1 FROM posts
               WHERE status = 'publishing'
                 AND lease_until < coalesce(?1->>'now', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')))
+   OR EXISTS (SELECT 1 FROM posts
+              WHERE status = 'unconfirmed' AND due_at <= coalesce(?1->>'now', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')))

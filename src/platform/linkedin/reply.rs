@@ -1,0 +1,185 @@
+//! What LinkedIn's replies mean.
+
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
+use serde::Deserialize;
+
+use super::WORDS_LIMIT;
+use crate::http::{Effect, Reply, by_status, one_line};
+use crate::outcome::{Failure, Reason, Scope};
+
+/// Nothing tells which limit was met: the day's, or a shorter one.
+const RATE_LIMIT_PAUSE: TimeDelta = TimeDelta::hours(1);
+/// Only the operator can end it, so there is no hurry to ask again.
+const VERSION_PAUSE: Duration = Duration::from_hours(1);
+/// `serviceErrorCode` of a token that was withdrawn.
+const REVOKED: i64 = 65_601;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct ErrorReply {
+    message: Option<String>,
+    code: Option<String>,
+    service_error_code: Option<i64>,
+    error_details: Option<ErrorDetails>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ErrorDetails {
+    input_errors: Vec<InputError>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct InputError {
+    code: Option<String>,
+    description: Option<String>,
+}
+
+impl ErrorReply {
+    pub(super) fn of(reply: &Reply) -> Self {
+        reply.json().unwrap_or_default()
+    }
+
+    fn field(&self) -> Option<&InputError> {
+        self.error_details.as_ref()?.input_errors.first()
+    }
+
+    /// The most telling code: that of the first wrong field, else the reply's own.
+    pub(super) fn code(&self) -> Option<&str> {
+        let field = self.field().and_then(|error| error.code.as_deref());
+        let filled = |code: &&str| !code.is_empty();
+        field.filter(filled).or(self.code.as_deref().filter(filled))
+    }
+
+    /// The post that a duplicate's message names. It can name a person instead, which proves nothing.
+    pub(super) fn duplicated(&self) -> Option<&str> {
+        duplicated(self.message.as_deref()?)
+    }
+
+    fn words(&self) -> String {
+        let field = self.field().and_then(|error| error.description.as_deref());
+        let words = field
+            .filter(|text| !text.is_empty())
+            .or(self.message.as_deref());
+        one_line(words.unwrap_or("it does not say why"), WORDS_LIMIT)
+    }
+
+    fn reason(&self, class: &'static str, message: impl Into<String>, status: u16) -> Reason {
+        let number = self.service_error_code.map(|code| code.to_string());
+        let codes = [self.code().map(str::to_owned), number];
+        let codes = codes.into_iter().flatten().collect::<Vec<_>>().join("/");
+        let code = Some(codes).filter(|codes| !codes.is_empty());
+        Reason::new(class, message).code(code.unwrap_or_else(|| status.to_string()))
+    }
+}
+
+/// What a reply that is no success means, to a request of that effect.
+pub(super) fn classify(reply: &Reply, effect: Effect, now: DateTime<Utc>) -> Failure {
+    let status = reply.status.as_u16();
+    let error = ErrorReply::of(reply);
+    let reason = |class, message: String| error.reason(class, message, status);
+    match status {
+        // The words could quote the token.
+        401 if error.service_error_code == Some(REVOKED)
+            || error.code() == Some("REVOKED_ACCESS_TOKEN") =>
+        {
+            Failure::NeedsLogin {
+                reason: reason(
+                    "needs_login",
+                    "the person withdrew LinkedIn's permission; connect the account again"
+                        .to_owned(),
+                ),
+            }
+        }
+        401 => Failure::Unauthorized {
+            reason: reason(
+                "needs_login",
+                "LinkedIn does not accept the token; connect the account again".to_owned(),
+            ),
+        },
+        403 => Failure::NeedsLogin {
+            reason: reason(
+                "needs_login",
+                format!(
+                    "the token may not do that for this account (scope or page role): {}",
+                    error.words()
+                ),
+            ),
+        },
+        422 => match error.duplicated() {
+            Some(urn) => Failure::Rejected {
+                reason: reason(
+                    "duplicate",
+                    format!("LinkedIn has the same content already, as {urn}; change the text"),
+                ),
+            },
+            None => refused(&error, status),
+        },
+        426 => Failure::RateLimited {
+            after: VERSION_PAUSE,
+            scope: Scope::Platform,
+            reason: reason(
+                "version",
+                "LinkedIn has retired this version of its API; set a newer one as `api_version` in [platforms.linkedin]"
+                    .to_owned(),
+            ),
+        },
+        429 => Failure::RateLimited {
+            after: reply.retry_after().unwrap_or_else(|| pause(now)),
+            scope: Scope::Account,
+            reason: reason(
+                "rate_limited",
+                format!("LinkedIn limits requests: {}", error.words()),
+            ),
+        },
+        400 if error.code() == Some("MEDIA_ASSET_WAITING_UPLOAD") => Failure::Retry {
+            after: None,
+            reason: reason(
+                "not_ready",
+                "LinkedIn is still at work on the media".to_owned(),
+            ),
+        },
+        400 | 404 | 405 | 410..=417 => refused(&error, status),
+        _ => by_status(reply, effect),
+    }
+}
+
+fn refused(error: &ErrorReply, status: u16) -> Failure {
+    let message = format!("LinkedIn refuses the post: {}", error.words());
+    Failure::Rejected {
+        reason: error.reason("rejected", message, status),
+    }
+}
+
+/// An hour, or until midnight UTC if that comes first.
+pub(super) fn pause(now: DateTime<Utc>) -> Duration {
+    let midnight = (now + TimeDelta::days(1)).date_naive();
+    let left = midnight.and_time(NaiveTime::MIN).and_utc() - now;
+    left.min(RATE_LIMIT_PAUSE).to_std().unwrap_or_default()
+}
+
+pub(super) fn duplicated(message: &str) -> Option<&str> {
+    ["urn:li:share:", "urn:li:ugcPost:", "urn:li:activity:"]
+        .into_iter()
+        .find_map(|prefix| {
+            let urn = &message[message.find(prefix)?..];
+            let digits = urn[prefix.len()..]
+                .bytes()
+                .take_while(u8::is_ascii_digit)
+                .count();
+            (digits > 0).then(|| &urn[..prefix.len() + digits])
+        })
+}
+
+/// The post that a reply names as just made. The body is empty; the id is in a header alone.
+pub(super) fn made(reply: &Reply) -> Option<&str> {
+    let urn = reply
+        .header("x-restli-id")
+        .or_else(|| reply.header("x-linkedin-id"))?;
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '-' | '_');
+    let named = urn.strip_prefix("urn:li:")?;
+    (reply.status.is_success() && !named.is_empty() && named.chars().all(allowed)).then_some(urn)
+}
