@@ -83,7 +83,8 @@ pub(super) struct Looked {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct VideoStatus {
-    video_status: String,
+    #[serde(rename = "video_status")]
+    overall: String,
     uploading_phase: Phase,
     processing_phase: Phase,
     publishing_phase: Phase,
@@ -128,7 +129,7 @@ impl VideoStatus {
 
     /// Whether it is at work on a video that it has.
     pub(super) fn is_processed(&self) -> bool {
-        matches!(self.video_status.as_str(), "processing" | "ready")
+        matches!(self.overall.as_str(), "processing" | "ready")
     }
 
     pub(super) fn proof(&self) -> Proof {
@@ -140,10 +141,7 @@ impl VideoStatus {
             &self.processing_phase,
             &self.publishing_phase,
         ];
-        let is_broken = matches!(
-            self.video_status.as_str(),
-            "error" | "expired" | "upload_failed"
-        );
+        let is_broken = matches!(self.overall.as_str(), "error" | "expired" | "upload_failed");
         if is_broken || phases.iter().any(|phase| phase.status == "error") {
             let told = phases
                 .iter()
@@ -154,7 +152,7 @@ impl VideoStatus {
             return Proof::Broken(one_line(words, WORDS_LIMIT));
         }
         let waits = matches!(
-            self.video_status.as_str(),
+            self.overall.as_str(),
             "uploading" | "upload_complete" | "draft"
         );
         if waits || self.publishing_phase.publish_status == "draft" {
