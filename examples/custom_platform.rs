@@ -22,7 +22,7 @@ use publisher::account::{Account, Renewed, Standing};
 use publisher::http::{Api, Effect, Reply, Session, by_status};
 use publisher::limits::{Figure, Quota};
 use publisher::outcome::{Failure, Published, Reason};
-use publisher::platform::{self, Platform, Step};
+use publisher::platform::{self, Found, Platform, Step};
 use publisher::post::{ClaimedPost, Kind};
 use publisher::review::Review;
 use reqwest::Method;
@@ -131,6 +131,15 @@ impl Platform for Webhook {
             accept(&reply).map(Step::Done)
         }
         .boxed_local()
+    }
+
+    fn look_up<'a>(
+        &'a self,
+        _session: &'a Session<'a>,
+        _checkpoint: Option<&'a Value>,
+    ) -> LocalBoxFuture<'a, Result<Found, Failure>> {
+        // Sent again with the same key it is the same post, so it may as well be absent.
+        async move { Ok(Found::Absent) }.boxed_local()
     }
 
     fn can_refresh(&self, _api: &Api<'_>) -> bool {

@@ -59,6 +59,9 @@ pub struct Source {
     pub length: u64,
     /// The file's MIME type, `application/octet-stream` if nothing tells it.
     pub mime: String,
+    /// What changes with the file, where that is told: the time of its last change, or its server's entity
+    /// tag or Last-Modified. Parts of it with different versions are not of the same file.
+    pub version: Option<String>,
     /// The bytes, read as they are sent.
     pub body: Body,
 }

@@ -112,6 +112,15 @@ pub trait Platform: Sync {
         checkpoint: Option<&'a Value>,
     ) -> LocalBoxFuture<'a, Result<Step, Failure>>;
 
+    /// Finds out what became of a post that may be live: the run that held it died, or nothing answered it. Reads
+    /// only. `checkpoint` is the last that is known, and may be older than the last step. The lists of the platform had
+    /// minutes to catch up.
+    fn look_up<'a>(
+        &'a self,
+        session: &'a Session<'a>,
+        checkpoint: Option<&'a Value>,
+    ) -> LocalBoxFuture<'a, Result<Found, Failure>>;
+
     /// Whether a new access token can be had without a person, with what is stored.
     fn can_refresh(&self, api: &Api<'_>) -> bool;
 
@@ -123,6 +132,17 @@ pub trait Platform: Sync {
 
     /// Asks the platform whether the token opens this account.
     fn check<'a>(&'a self, api: &'a Api<'a>) -> LocalBoxFuture<'a, Result<Standing, Failure>>;
+}
+
+/// What became of a post that may be live.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Found {
+    /// It is.
+    Live(Published),
+    /// It surely is not, and nothing that was sent can still make it so: it may be sent again.
+    Absent,
+    /// The platform does not tell, for this reason; a person has to look.
+    Unknown(&'static str),
 }
 
 /// How a step ended, if it did not fail.

@@ -34,6 +34,7 @@ mod breaker;
 mod job;
 mod pace;
 mod queue;
+mod recover;
 mod tokens;
 
 use breaker::Breaker;
@@ -163,10 +164,13 @@ pub async fn all(
             }
         }
     }
+    // What is on time never waits for what is looked up.
+    jobs.sort_by_key(Job::recovers);
     if !jobs.is_empty() {
         let unstarted = results.settled.iter().map(Settled::verdict);
-        let released = jobs.iter().map(Job::released);
-        journal.begin(unstarted.chain(released), clock.now());
+        let (lost, given_back) = (job::interrupted(), Outcome::Released);
+        let unfinished = jobs.iter().map(|job| job.unfinished(&lost, &given_back));
+        journal.begin(unstarted.chain(unfinished), clock.now());
     }
     let lanes = platform::all().filter_map(|platform| lane(platform, &jobs, &context));
     let lanes = join_all(lanes);
@@ -273,7 +277,7 @@ async fn step(job: &Job, context: &Context<'_>) -> Result<Step, Failure> {
 
 /// The step with what belongs before it: a look at media that are elsewhere, and a token that is accepted.
 async fn taken(job: &Job, context: &Context<'_>) -> Result<Step, Failure> {
-    if job.checkpoint.borrow().is_none() {
+    if !job.recovers() && job.checkpoint.borrow().is_none() {
         job.look(context).await?;
     }
     tokens::ahead(job, context).await?;
@@ -303,6 +307,9 @@ async fn one_step(job: &Job, context: &Context<'_>) -> Result<Step, Failure> {
             checkpoint: checkpoint.as_ref(),
         },
     };
+    if job.recovers() {
+        return recover::look(job.platform, &session, checkpoint.as_ref()).await;
+    }
     job.platform.step(&session, checkpoint.as_ref()).await
 }
 
@@ -325,6 +332,7 @@ fn decide(
         (at < context.claimed + context.settings.time_budget).then_some(at)
     };
     let failure = match result {
+        Err(failure) if job.recovers() => return recover::decide(job, failure, context),
         Ok(Step::Wait { checkpoint, after }) => {
             // A step that can wait has nothing in doubt.
             job.trail.sent.set(false);

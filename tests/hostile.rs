@@ -23,6 +23,17 @@ impl World {
     }
 }
 
+/// A Slack that answers a message like this, and does not let its channel be searched for it: what is in doubt stays so.
+fn slack_answers(answer: impl Fn() -> Vec<u8> + Send + Sync + 'static) -> Hostile {
+    let refusal = br#"{"ok": false, "error": "missing_scope", "needed": "channels:history"}"#;
+    Hostile::answers(move |head| {
+        if head.starts_with("GET /api/conversations.history?") {
+            return reply("200 OK", "", refusal);
+        }
+        answer()
+    })
+}
+
 on_both! {
     fn a_token_that_is_quoted_back_is_never_shown(world: World) {
         let hostile = Hostile::answers(|head| {
@@ -40,7 +51,7 @@ on_both! {
     }
 
     fn a_huge_answer_leaves_its_own_post_in_doubt(world: World) {
-        let hostile = Hostile::answers(|_| reply("200 OK", "", &vec![b'x'; 50_000_000]));
+        let hostile = slack_answers(|| reply("200 OK", "", &vec![b'x'; 50_000_000]));
         world.with_slack_at(&hostile);
         world.run(&[]).exits(1);
         assert_eq!(world.statuses(), "published 1, unconfirmed 1");
@@ -48,7 +59,7 @@ on_both! {
     }
 
     fn an_answer_that_is_cut_off_leaves_its_post_in_doubt(world: World) {
-        let hostile = Hostile::answers(|_| {
+        let hostile = slack_answers(|| {
             let mut whole = reply("200 OK", "", br#"{"ok": true, "channel": "C1", "ts": "1.2"}"#);
             whole.truncate(whole.len() - 5);
             whole
@@ -57,7 +68,7 @@ on_both! {
         world.run(&[]).exits(1);
         assert_eq!(world.statuses(), "published 1, unconfirmed 1");
         world.run(&[]).exits(0);
-        assert_eq!(hostile.requests(), 1);
+        assert_eq!(hostile.requests(), 2, "the message, and the look for it");
     }
 
     fn nul_and_escapes_and_broken_text_reach_neither_database_nor_terminal(world: World) {
@@ -69,7 +80,7 @@ on_both! {
         assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
         assert!(!ended.stderr.contains('\u{1b}') && !ended.stderr.contains('\0'), "{ended:?}");
         assert_eq!(world.statuses(), "failed 1, published 1");
-        let bytes = Hostile::answers(|_| reply("500 Oops", "content-type: text/html\r\n", b"<html>\xff\xfe\x00 oops</html>"));
+        let bytes = slack_answers(|| reply("500 Oops", "content-type: text/html\r\n", b"<html>\xff\xfe\x00 oops</html>"));
         world.execute("UPDATE posts SET status = 'canceled' WHERE status = 'failed'");
         world.with_slack_at(&bytes);
         world.run(&[]).exits(1);
@@ -79,16 +90,16 @@ on_both! {
     fn a_redirect_is_not_followed(world: World) {
         let elsewhere = Hostile::answers(|_| reply("200 OK", "", br#"{"ok": true, "channel": "C1", "ts": "1.2"}"#));
         let location = format!("location: {}/api/chat.postMessage\r\n", elsewhere.url);
-        let hostile = Hostile::answers(move |_| reply("307 Temporary Redirect", &location, b""));
+        let hostile = slack_answers(move || reply("307 Temporary Redirect", &location, b""));
         world.with_slack_at(&hostile);
         world.run(&[]).exits(1);
-        assert_eq!((hostile.requests(), elsewhere.requests()), (1, 0));
+        assert_eq!((hostile.requests(), elsewhere.requests()), (2, 0));
         assert_eq!(world.statuses(), "published 1, unconfirmed 1");
     }
 
     fn deep_and_endless_json_and_the_wrong_shape(world: World) {
         for body in [format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000)), "{\"ok\": \"maybe\"}".to_owned(), String::new()] {
-            let hostile = Hostile::answers(move |_| reply("200 OK", "", body.as_bytes()));
+            let hostile = slack_answers(move || reply("200 OK", "", body.as_bytes()));
             world.with_slack_at(&hostile);
             world.run(&[]).exits(1);
         }

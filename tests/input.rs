@@ -87,7 +87,7 @@ on_both! {
         assert_eq!(world.statuses(), "canceled 1, pending 1");
         world.run(&[]).exits(1);
 
-        world.faults(&["slack:500-after-accept"]);
+        world.faults(&["slack:500-after-accept", "slack/status:rejected"]);
         let unsure = world.due([post(account, "unsure"), post(world.account("slack", 2, "birch"), "unsure too")]);
         world.run(&[]).exits(1);
         world.faults(&[]);

@@ -119,7 +119,8 @@ on_both! {
 
     fn an_answer_that_got_lost_is_never_sent_again(world: World) {
         for (n, fault) in ["slack:500-after-accept", "slack:reset-after-accept"].into_iter().enumerate() {
-            world.faults(&[fault]);
+            // The look-up that follows is refused, so that the doubt stays.
+            world.faults(&[fault, "slack/status:rejected"]);
             let account = world.account("slack", u32::try_from(n).unwrap(), "alder");
             world.due([post(account, fault)]);
             let ended = world.run(&[]).exits(1);

@@ -484,7 +484,7 @@ async fn instagram_refuses_what_the_graph_api_refuses() {
         ),
         (vec![("image_url", &jpeg), ("alt_text", &alt)], (100, 0)),
         (
-            vec![("image_url", &jpeg), ("media_type", "REELS")],
+            vec![("image_url", &jpeg), ("media_type", "VIDEO")],
             (100, 2_207_023),
         ),
         (vec![("image_url", &jpeg), ("colour", "red")], (100, 0)),
@@ -920,11 +920,9 @@ async fn slack_publishes_and_its_history_shows_the_senders_id() {
 async fn slack_refuses_with_ok_false() {
     let world = World::new().await;
     let path = "/slack/api/chat.postMessage";
-    let long = "é".repeat(40_001);
     for (form, code) in [
         (vec![("channel", "C012")], "no_text"),
         (vec![("channel", "C012"), ("text", "")], "no_text"),
-        (vec![("channel", "C012"), ("text", &long)], "msg_too_long"),
         (
             vec![("channel", "general"), ("text", "hi")],
             "channel_not_found",

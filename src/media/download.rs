@@ -176,6 +176,8 @@ pub(super) async fn open(
         Failure::rejected("the media server sends another part than was asked for")
     })?;
     let mime = media.mime.clone().unwrap_or(answer.mime);
+    let version = answer.version.validator();
+    let version = version.and_then(|version| version.to_str().ok().map(str::to_owned));
     let download = Download {
         origin,
         version: answer.version,
@@ -194,6 +196,7 @@ pub(super) async fn open(
         offset: range.start,
         length: range.end - range.start,
         mime,
+        version,
         body: Body::wrap_stream(chunks),
     })
 }

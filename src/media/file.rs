@@ -4,7 +4,7 @@ use std::fs::{self, File, Metadata};
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures::stream;
 use reqwest::Body;
@@ -86,6 +86,7 @@ fn begin(
     let mime = facts::magic(&head).map(str::to_owned).or(declared);
     file.seek(SeekFrom::Start(range.start))?;
     let version = (metadata.len(), metadata.modified().ok());
+    let changed = version.1.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
     let reading = Reading {
         file: tokio::fs::File::from_std(file),
         version,
@@ -99,6 +100,7 @@ fn begin(
         offset: range.start,
         length: range.end - range.start,
         mime: mime.unwrap_or_else(|| ANY_TYPE.to_owned()),
+        version: changed.map(|since| since.as_nanos().to_string()),
         body: Body::wrap_stream(chunks),
     })
 }

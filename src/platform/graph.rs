@@ -6,15 +6,19 @@
 //! - **In doubt**: the API answers 500, and codes 1 and 2, also to posts that it publishes all the same.
 //! - **Rate limits**: no `Retry-After`. `X-Business-Use-Case-Usage` says in *minutes* when calls are welcome again;
 //!   calling earlier makes it longer (<https://developers.facebook.com/docs/graph-api/overview/rate-limiting>).
+//!   `X-App-Usage` says how much of a rolling hour's calls the app has used, in percent, and no time.
+//! - **Tokens**: codes that a fresh token may mend are `Unauthorized`; those that only a person can mend (the app was
+//!   removed, a checkpoint, a changed password, a lost role, a missing permission) are `NeedsLogin`.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use crate::http::{Effect, Reply, Session, by_status, in_doubt, one_line, unreadable};
-use crate::outcome::{Failure, Reason, Scope};
+use crate::http::{Api, Effect, Reply, Session, by_status, in_doubt, one_line, unreadable};
+use crate::outcome::{Failure, Pause, Reason, Scope};
 
 /// The version of 2026-02-18, supported for at least two years.
 const VERSION: &str = "v25.0";
@@ -22,17 +26,38 @@ const VERSION: &str = "v25.0";
 const RATE_LIMIT_WINDOW: Duration = Duration::from_hours(1);
 /// A block by the integrity systems lasts hours or days, and the reply never says how long.
 const BLOCKED_FOR: Duration = Duration::from_hours(6);
+/// Nobody's calls are unwelcome for longer; a header that says so is wrong.
+const LONGEST_WAIT_MINUTES: u64 = 31 * 24 * 60;
+/// From so many percent of the app's calls on, its posts pause before Meta throttles it.
+const NEARLY_USED_UP: f64 = 95.0;
+/// For so long: calls count for an hour, so that about a quarter of them no longer does by then.
+const APP_PAUSE: Duration = Duration::from_mins(15);
+/// Subcodes about the content: links, photos, videos.
+const CONTENT: [i64; 13] = [
+    1_349_125, 1_363_022, 1_363_023, 1_363_031, 1_363_040, 1_363_127, 1_363_128, 1_363_129,
+    1_366_046, 1_609_005, 1_609_008, 2_061_006, 2_069_019,
+];
 /// How much of Meta's own words goes into a message, in characters.
 const WORDS_LIMIT: usize = 300;
 
 /// A path of the API in the version that this account uses.
 pub(super) fn path(session: &Session<'_>, rest: &str) -> String {
-    format!("/{}/{rest}", session.api.version.unwrap_or(VERSION))
+    api_path(&session.api, rest)
+}
+
+/// The same where there is no post.
+pub(super) fn api_path(api: &Api<'_>, rest: &str) -> String {
+    format!("/{}/{rest}", api.version.unwrap_or(VERSION))
 }
 
 /// Ids of pages and accounts are numbers, and go into paths.
 pub(super) fn is_id(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether this is the id of a post, a photo, a video or a comment (`123` or `123_456`): it goes into paths.
+pub(super) fn is_node(text: &str) -> bool {
+    text.split('_').all(is_id)
 }
 
 /// The reply's content, or what its error means by the codes that both platforms share.
@@ -52,7 +77,7 @@ struct Envelope {
 #[derive(Debug, Deserialize)]
 pub(super) struct GraphError {
     pub(super) code: Option<i64>,
-    #[serde(rename = "error_subcode")]
+    #[serde(rename = "error_subcode", alias = "subcode")]
     pub(super) subcode: Option<i64>,
     #[serde(default)]
     is_transient: bool,
@@ -62,6 +87,9 @@ pub(super) struct GraphError {
     user_message: Option<String>,
     #[serde(rename = "fbtrace_id")]
     trace: Option<String>,
+    /// What some errors say for programs: an object, or the text of one.
+    #[serde(default)]
+    error_data: Value,
 }
 
 impl GraphError {
@@ -84,12 +112,25 @@ impl GraphError {
         }
     }
 
+    /// Whether Meta itself says that it will pass.
+    pub(super) fn is_transient(&self) -> bool {
+        self.is_transient
+    }
+
     /// Meta's words, those meant for users first.
     pub(super) fn words(&self) -> String {
         one_line(
             self.user_message.as_deref().unwrap_or(&self.message),
             WORDS_LIMIT,
         )
+    }
+
+    /// What the error says for programs, if that can be read.
+    pub(super) fn data<T: DeserializeOwned>(&self) -> Option<T> {
+        match &self.error_data {
+            Value::String(text) => serde_json::from_str(text).ok(),
+            data => T::deserialize(data).ok(),
+        }
     }
 
     fn rejected(&self) -> Failure {
@@ -105,6 +146,21 @@ impl GraphError {
     fn needs_login(&self, why: &str) -> Failure {
         Failure::NeedsLogin {
             reason: self.reason("needs_login", format!("{why}; connect the account again")),
+        }
+    }
+
+    // Without Meta's words, likewise.
+    fn unauthorized(&self, why: &str) -> Failure {
+        Failure::Unauthorized {
+            reason: self.reason("needs_login", format!("{why}; connect the account again")),
+        }
+    }
+
+    /// Nothing was published, and the same may go well later.
+    fn passing(&self, class: &'static str, what: &str) -> Failure {
+        Failure::Retry {
+            after: None,
+            reason: self.reason(class, format!("{what}: {}", self.words())),
         }
     }
 
@@ -146,22 +202,42 @@ pub(super) fn classify(reply: &Reply, effect: Effect) -> Failure {
         },
         (Some(368), Some(1_346_003 | 1_404_102)) => error.rejected(),
         (Some(368), _) => error.limited(Scope::Account, BLOCKED_FOR),
-        (Some(190), Some(subcode)) => error.needs_login(token_trouble(subcode)),
-        (Some(190 | 102) | None, _) => error.needs_login("Meta does not accept the token"),
+        (Some(190), _) => of_token(&error),
+        (Some(102 | 104), None) => error.unauthorized("Meta does not accept the token"),
+        (Some(102 | 104) | None, _) => error.needs_login("Meta does not accept the token"),
         (Some(100), Some(33)) => {
             error.needs_login("the token does not reach this account (or its id is wrong)")
         }
-        (Some(3 | 10 | 200..=299), _) | (_, Some(1_404_078)) => {
+        (Some(3 | 10 | 200..=299), _) | (_, Some(1_404_078 | 1_363_005 | 1_363_042)) => {
             error.needs_login("the token lacks a permission to publish for this account")
         }
+        // These decide whatever the code beside them, which can be the 1 of an unknown error.
+        (_, Some(subcode)) if CONTENT.contains(&subcode) => error.rejected(),
         (Some(1 | 2), _) | (_, Some(1_363_047 | 1_609_010)) => {
             in_doubt(effect, error.reason("server_error", trouble()))
         }
+        (_, Some(1_363_019 | 1_363_030 | 1_363_033)) | (Some(6000 | 6001), None) => {
+            error.passing("upload", "Meta could not take the video in")
+        }
+        (Some(389), _) => error.passing("fetch", "Meta could not fetch the video"),
+        (Some(2500), _) => error.passing(
+            "version",
+            "Meta knows no such address; is the configuration's `api_version` still in service",
+        ),
         _ if error.is_transient => in_doubt(effect, error.reason("server_error", trouble())),
         _ => match reply.status.as_u16() {
             401 | 408 | 409 | 425 | 429 | 500..=599 => by_status(reply, effect),
             _ => error.rejected(),
         },
+    }
+}
+
+/// What the error that `debug_token` reports of a token means.
+pub(super) fn of_token(error: &GraphError) -> Failure {
+    let why = token_trouble(error.subcode.unwrap_or_default());
+    match error.subcode {
+        Some(458 | 459 | 460 | 464 | 492) => error.needs_login(why),
+        _ => error.unauthorized(why),
     }
 }
 
@@ -183,19 +259,37 @@ struct Usage {
     estimated_time_to_regain_access: u64,
 }
 
-/// How long a rate limit lasts: the longest time that the reply names, else one window.
+/// The longest time that the reply names until calls are welcome again, if it names one.
+fn named_wait(reply: &Reply) -> Option<Duration> {
+    let json = reply.header("x-business-use-case-usage")?;
+    let usage: HashMap<String, Vec<Usage>> = serde_json::from_str(json).ok()?;
+    let minutes = |usage: Usage| usage.estimated_time_to_regain_access;
+    let longest = usage.into_values().flatten().map(minutes).max()?;
+    (longest > 0).then(|| Duration::from_mins(longest.min(LONGEST_WAIT_MINUTES)))
+}
+
+/// How long a rate limit lasts: as long as the reply says, else one window.
 fn regained(reply: &Reply) -> Duration {
-    reply
-        .header("x-business-use-case-usage")
-        .and_then(|json| serde_json::from_str::<HashMap<String, Vec<Usage>>>(json).ok())
-        .and_then(|usage| {
-            let minutes = |usage: Usage| usage.estimated_time_to_regain_access;
-            usage.into_values().flatten().map(minutes).max()
-        })
-        .filter(|minutes| *minutes > 0)
-        .map_or(RATE_LIMIT_WINDOW, |minutes| {
-            Duration::from_secs(minutes.saturating_mul(60))
-        })
+    named_wait(reply).unwrap_or(RATE_LIMIT_WINDOW)
+}
+
+/// What a reply that says yes says of the calls that are left: whether the account's other posts, or those of the whole
+/// app, had better wait.
+pub(super) fn pause(reply: &Reply) -> Option<Pause> {
+    if let Some(after) = named_wait(reply) {
+        return Some(Pause {
+            after,
+            scope: Scope::Account,
+            why: "Meta says that the account has used up its calls".to_owned(),
+        });
+    }
+    let usage: HashMap<String, f64> = serde_json::from_str(reply.header("x-app-usage")?).ok()?;
+    let most = usage.into_values().fold(0.0, f64::max);
+    (most >= NEARLY_USED_UP).then(|| Pause {
+        after: APP_PAUSE,
+        scope: Scope::Platform,
+        why: format!("the app has used {most} % of the calls that Meta allows in an hour"),
+    })
 }
 
 #[cfg(test)]
@@ -248,14 +342,27 @@ mod tests {
             (506, None, "rejected [duplicate]"),
             (100, Some(1_366_051), "rejected [duplicate]"),
             (190, Some(460), "needs_login [needs_login]"),
-            (190, Some(467), "needs_login [needs_login]"),
-            (190, None, "needs_login [needs_login]"),
-            (102, None, "needs_login [needs_login]"),
+            (190, Some(458), "needs_login [needs_login]"),
+            (190, Some(459), "needs_login [needs_login]"),
+            (190, Some(464), "needs_login [needs_login]"),
+            (190, Some(492), "needs_login [needs_login]"),
+            (190, Some(463), "unauthorized [needs_login]"),
+            (190, Some(467), "unauthorized [needs_login]"),
+            (190, None, "unauthorized [needs_login]"),
+            (102, None, "unauthorized [needs_login]"),
+            (104, None, "unauthorized [needs_login]"),
             (10, None, "needs_login [needs_login]"),
             (3, None, "needs_login [needs_login]"),
             (200, Some(1_404_078), "needs_login [needs_login]"),
             (299, None, "needs_login [needs_login]"),
             (100, Some(33), "needs_login [needs_login]"),
+            (100, Some(1_363_042), "needs_login [needs_login]"),
+            (389, None, "retry [fetch]"),
+            (6000, None, "retry [upload]"),
+            (6001, None, "retry [upload]"),
+            (6000, Some(1_363_030), "retry [upload]"),
+            (2500, None, "retry [version]"),
+            (382, None, "rejected [rejected]"),
             (100, None, "rejected [rejected]"),
             (100, Some(1_609_005), "rejected [rejected]"),
             (100, Some(1_609_008), "rejected [rejected]"),
@@ -336,6 +443,40 @@ mod tests {
         );
         assert_eq!(minutes("{}"), 60);
         assert_eq!(minutes("not json"), 60);
+    }
+
+    #[test]
+    fn a_yes_can_say_that_it_was_the_last_one_for_now() {
+        let business = |minutes: u64| {
+            json!({"1": [{"type": "pages", "estimated_time_to_regain_access": minutes}]})
+                .to_string()
+        };
+        let app = |percent: f64| {
+            json!({"call_count": percent, "total_time": 3, "total_cputime": 1}).to_string()
+        };
+        let found = |name, value: &str| {
+            let pause = pause(&reply(200, "{}").with(name, value))?;
+            Some((pause.after.as_secs() / 60, pause.scope))
+        };
+        let (own, whole) = (Some((7, Scope::Account)), Some((15, Scope::Platform)));
+        assert_eq!(found("x-business-use-case-usage", &business(7)), own);
+        assert_eq!(found("x-business-use-case-usage", &business(0)), None);
+        assert_eq!(found("x-app-usage", &app(95.0)), whole);
+        assert_eq!(found("x-app-usage", &app(94.0)), None);
+        assert_eq!(found("x-app-usage", "[1"), None);
+        assert_eq!(pause(&reply(200, "{}")), None);
+    }
+
+    #[test]
+    fn data_for_programs_is_an_object_or_its_text() {
+        for data in [json!({"start_offset": 7}), json!(r#"{"start_offset": 7}"#)] {
+            let body = json!({"error": {"code": 6000, "error_data": data}});
+            let error = GraphError::of(&reply(400, &body.to_string())).unwrap();
+            let data: Option<HashMap<String, u64>> = error.data();
+            assert_eq!(data.unwrap()["start_offset"], 7);
+        }
+        let error = GraphError::of(&error(400, 6000, None)).unwrap();
+        assert_eq!(error.data::<HashMap<String, u64>>(), None);
     }
 
     #[test]

@@ -96,11 +96,20 @@ impl Job {
         }
     }
 
-    /// What becomes of it if it never starts.
-    pub(super) fn released(&self) -> Verdict<'_> {
+    /// Whether it is not to be sent, but looked up: it may be live.
+    pub(super) fn recovers(&self) -> bool {
+        self.post.action == Action::Recover
+    }
+
+    /// What becomes of it if nothing more is known: it is `lost` if it may be live, else `given_back`.
+    pub(super) fn unfinished<'a>(
+        &'a self,
+        lost: &'a Outcome,
+        given_back: &'a Outcome,
+    ) -> Verdict<'a> {
         Verdict {
             post: &self.post,
-            outcome: &Outcome::Released,
+            outcome: if self.recovers() { lost } else { given_back },
             checkpoint: self.post.checkpoint.as_ref(),
             took: Duration::ZERO,
         }
@@ -109,7 +118,9 @@ impl Job {
     /// The outcome, also of a post that was cut off before it had one.
     pub(super) fn settle(self) -> Settled {
         let cut_off = || {
-            if self.trail.sent.get() {
+            if self.recovers() {
+                interrupted()
+            } else if self.trail.sent.get() {
                 let reason = Reason::new(
                     "stopped",
                     "the run was stopped before the platform answered",
@@ -234,7 +245,7 @@ fn prepare(
 ) -> Result<(&'static dyn Platform, Vec<Facts>, Rc<Keyring>), Refused> {
     match post.action {
         Action::Expire => return Err(Outcome::Expired.into()),
-        Action::Recover => return Err(interrupted().into()),
+        Action::Recover => return prepare_recovery(post, settings, keyrings),
         Action::Publish => {}
     }
     let platform = platform::by_name(&post.account.platform).ok_or_else(|| {
@@ -261,7 +272,23 @@ fn prepare(
     }
 }
 
-fn interrupted() -> Outcome {
+/// A post that may be live is looked up if that is possible. If not it stays as it is, whatever else is wrong with it.
+fn prepare_recovery(
+    post: &ClaimedPost,
+    settings: &Settings,
+    keyrings: &mut Keyrings,
+) -> Result<(&'static dyn Platform, Vec<Facts>, Rc<Keyring>), Refused> {
+    let platform = platform::by_name(&post.account.platform).ok_or_else(interrupted)?;
+    let sealed = post.account.credentials.as_deref().ok_or_else(interrupted)?;
+    let opened = keyrings.of(&post.account, sealed, settings.key.as_ref());
+    let keyring = opened.map_err(|why| Refused {
+        outcome: interrupted(),
+        locked: Some(why),
+    })?;
+    Ok((platform, Vec::new(), keyring))
+}
+
+pub(super) fn interrupted() -> Outcome {
     let reason = Reason::new(
         "interrupted",
         "the run that held this post ended without recording what became of it; look at the platform before it is \

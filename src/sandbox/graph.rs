@@ -30,6 +30,7 @@ pub(super) struct GraphError {
     is_transient: bool,
     explanation: Option<&'static str>,
     usage: Option<(&'static str, Duration)>,
+    data: Value,
 }
 
 impl GraphError {
@@ -42,6 +43,7 @@ impl GraphError {
             is_transient: false,
             explanation: None,
             usage: None,
+            data: Value::Null,
         }
     }
 
@@ -63,6 +65,12 @@ impl GraphError {
     /// The words meant for the person who wrote the post.
     pub(super) fn explained(mut self, message: &'static str) -> Self {
         self.explanation = Some(message);
+        self
+    }
+
+    /// What the error says for programs.
+    pub(super) fn data(mut self, data: Value) -> Self {
+        self.data = data;
         self
     }
 
@@ -101,6 +109,9 @@ impl IntoResponse for GraphError {
         if let Some(explanation) = self.explanation {
             error["error_user_title"] = "This post could not be published".into();
             error["error_user_msg"] = explanation.into();
+        }
+        if !self.data.is_null() {
+            error["error_data"] = self.data;
         }
         let mut response = wire::json(self.status, json!({ "error": error }));
         if let Some((kind, wait)) = self.usage {
@@ -174,7 +185,7 @@ pub(super) fn open<'a>(call: &Call<'a>) -> Result<Opened<'a>, GraphError> {
     Ok((segments, fields))
 }
 
-fn is_version(segment: &str) -> bool {
+pub(super) fn is_version(segment: &str) -> bool {
     let numbers = segment.strip_prefix('v').and_then(|v| v.split_once('.'));
     numbers.is_some_and(|(major, minor)| {
         minor == "0" && major.parse().is_ok_and(|major| VERSIONS.contains(&major))
@@ -193,7 +204,17 @@ pub(super) fn authorize(
 }
 
 pub(super) fn check_known(fields: &Fields, known: &[&str]) -> Result<(), GraphError> {
-    match fields.unknown(known) {
+    check_known_or(fields, known, |_| false)
+}
+
+/// The same where names can be known by their form.
+pub(super) fn check_known_or(
+    fields: &Fields,
+    known: &[&str],
+    is_known: impl Fn(&str) -> bool,
+) -> Result<(), GraphError> {
+    let mut unknown = fields.names().filter(|name| !known.contains(name));
+    match unknown.find(|name| !is_known(name)) {
         None => Ok(()),
         Some(name) => {
             let message = format!("(#100) Param {name} is not a known parameter of this edge");

@@ -1,85 +1,123 @@
-//! Slack Web API: messages to a channel.
+//! Slack Web API: messages to a channel, with files, in threads.
 //!
 //! <https://docs.slack.dev/reference/methods/chat.postMessage>. Refusals are HTTP 200 with
 //! `ok: false`. No idempotency key; a message carries its sender's own id in `metadata`, and the
 //! channel's history shows it.
+//!
+//! What a channel is, its id tells: one with `OUTSIDE` in it the app is not in (it can join, unless
+//! the id starts with `G`), `ARCHIVED`, `NOWHERE` and `READONLY` are what they say, and `THREADS`
+//! takes only replies. A reply that has its sender's metadata is a post of its own here; one without
+//! is a comment on the post it answers, which is how a first comment looks.
+//!
+//! One message a second and channel, after a burst of twenty.
+
+mod blocks;
+mod files;
+mod history;
+mod messages;
+mod oauth;
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::post::{Draft, Family, Medium, Post};
 use super::steps::Step;
+use super::tokens;
 use super::wire::{self, BadBody, Call, Fields, Refusal, Refused, Reply};
 use super::world::{Platform, World};
 
-const MAX_TEXT_CHARS: usize = 40_000;
-const MAX_MARKDOWN_CHARS: usize = 12_000;
 const DEFAULT_RETRY_AFTER_SECONDS: u64 = 1;
 const BOT: &str = "B0SANDBOX";
+/// So many messages at once a channel takes, and one more each second.
+const BURST: f64 = 20.0;
 
 /// What these methods ask of a token is not written down; a token that may do anything here will do.
-const ANY_SCOPE: &str =
-    "chat:write|channels:history|groups:history|im:history|mpim:history|files:read|files:write";
-/// By the kind of the conversation.
-const HISTORY_SCOPES: &str = "channels:history|groups:history|im:history|mpim:history";
+const ANY_SCOPE: &str = "chat:write|channels:history|groups:history|im:history|mpim:history|files:read|files:write|channels:join";
+/// What a token has that names no scopes of its own.
+const ALL_SCOPES: &str = "chat:write,chat:write.public,chat:write.customize,channels:join,channels:history,\
+    groups:history,im:history,mpim:history,files:write,files:read";
 
-const MESSAGE_ARGS: [&str; 18] = [
-    "token",
-    "channel",
-    "text",
-    "blocks",
-    "attachments",
-    "markdown_text",
-    "thread_ts",
-    "reply_broadcast",
-    "unfurl_links",
-    "unfurl_media",
-    "link_names",
-    "mrkdwn",
-    "parse",
-    "username",
-    "icon_url",
-    "icon_emoji",
-    "metadata",
-    "client_msg_id",
-];
+/// What Slack is in the middle of.
+#[derive(Default)]
+pub(super) struct State {
+    files: HashMap<String, files::File>,
+    /// Ids of files by the last part of the address that takes their bytes, until it was used.
+    uploads: HashMap<String, String>,
+    /// Channels that the app joined by itself.
+    joined: HashSet<String>,
+    answers: Vec<history::Answer>,
+    /// When a channel took a message last, and how many more it would have taken then.
+    paces: HashMap<String, (Instant, f64)>,
+}
 
-const HISTORY_ARGS: [&str; 8] = [
-    "token",
-    "channel",
-    "oldest",
-    "latest",
-    "inclusive",
-    "limit",
-    "cursor",
-    "include_all_metadata",
-];
+impl State {
+    /// Whether a channel takes one more message now. If so, that is counted.
+    fn takes_one_more(&mut self, channel: &str) -> bool {
+        let now = Instant::now();
+        let (last, room) = self.paces.entry(channel.to_owned()).or_insert((now, BURST));
+        *room = (*room + now.duration_since(*last).as_secs_f64()).min(BURST);
+        *last = now;
+        let takes = *room >= 1.0;
+        if takes {
+            *room -= 1.0;
+        }
+        takes
+    }
+}
 
 pub(super) async fn answer(mut call: Call<'_>, body: Body) -> Reply {
+    if let Some(key) = call.path.strip_prefix("upload/v1/")
+        && call.method == Method::POST
+    {
+        return files::receive(&call, key, body).await;
+    }
     match call.read(body).await {
-        Ok(()) => route(&call).unwrap_or_else(Reply::from),
+        Ok(()) => route(&call).await.unwrap_or_else(Reply::from),
         Err(refusal) => refuse(refusal).into(),
     }
 }
 
-fn route(call: &Call<'_>) -> Result<Reply, Refused> {
-    type Handler = fn(&Call<'_>, &Fields) -> Result<Reply, Refused>;
-    let (handler, needed): (Handler, _) = match (call.method, call.path) {
-        (&Method::POST, "api/chat.postMessage") => (post_message, "chat:write"),
-        (&Method::GET | &Method::POST, "api/chat.getPermalink") => (permalink, ANY_SCOPE),
-        (&Method::GET | &Method::POST, "api/auth.test") => (auth_test, ANY_SCOPE),
-        (&Method::GET | &Method::POST, "api/conversations.history") => (history, HISTORY_SCOPES),
-        _ => return Err(refuse(Refusal::NotFound).into()),
-    };
-    let fields = call.fields().map_err(|problem| match problem {
+async fn route(call: &Call<'_>) -> Result<Reply, Refused> {
+    let posted = call.method == Method::POST;
+    if !posted && call.method != Method::GET {
+        return Err(refuse(Refusal::NotFound).into());
+    }
+    let fields = || fields(call);
+    match call.path {
+        "api/chat.postMessage" if posted => messages::post(call, &fields()?).await,
+        "api/chat.getPermalink" => messages::permalink(call, &read_style(call)?),
+        "api/conversations.join" if posted => messages::join(call, &fields()?),
+        "api/conversations.history" => history::of_channel(call, &read_style(call)?),
+        "api/conversations.replies" => history::of_thread(call, &read_style(call)?),
+        "api/files.getUploadURLExternal" => files::address(call, &read_style(call)?),
+        "api/files.completeUploadExternal" if posted => files::complete(call, &fields()?),
+        "api/files.info" => files::info(call, &read_style(call)?),
+        "api/auth.test" => auth_test(call, &fields()?),
+        "api/oauth.v2.access" => oauth::access(call, &read_style(call)?),
+        // Switched off in 2025.
+        "api/files.upload" => Err(refused("method_deprecated")),
+        _ => Err(refuse(Refusal::NotFound).into()),
+    }
+}
+
+fn fields(call: &Call<'_>) -> Result<Fields, Refused> {
+    call.fields().map_err(|problem| match problem {
         BadBody::Type => refused("invalid_post_type"),
         BadBody::Json => refused("invalid_json"),
         BadBody::NotObject => refused("json_not_object"),
-    })?;
-    authorize(call, &fields, needed)?;
-    handler(call, &fields)
+    })
+}
+
+/// The arguments of a method that reads no JSON: what comes as that is overlooked.
+fn read_style(call: &Call<'_>) -> Result<Fields, Refused> {
+    if call.content_type() == "application/json" {
+        return Ok(call.query());
+    }
+    fields(call)
 }
 
 pub(super) fn refuse(refusal: Refusal) -> Response {
@@ -99,10 +137,7 @@ pub(super) fn refuse(refusal: Refusal) -> Response {
             response
         }
         Refusal::Internal => failed(StatusCode::INTERNAL_SERVER_ERROR, "fatal_error"),
-        Refusal::Rejected => ok(&json!({
-            "ok": false, "error": "invalid_blocks",
-            "response_metadata": {"messages": ["[ERROR] the content is not allowed"]},
-        })),
+        Refusal::Rejected => invalid_blocks("the content is not allowed").response(),
         Refusal::NotFound => failed(StatusCode::NOT_FOUND, "unknown_method"),
         Refusal::TooLarge => failed(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large"),
         Refusal::Truncated => failed(StatusCode::BAD_REQUEST, "invalid_form_data"),
@@ -117,131 +152,100 @@ fn refused(code: &str) -> Refused {
     failed(StatusCode::OK, code).into()
 }
 
+/// A refusal of blocks, or of what an image leads to, in words.
+fn invalid_blocks(words: &str) -> Refused {
+    ok(&json!({
+        "ok": false, "error": "invalid_blocks",
+        "response_metadata": {"messages": [format!("[ERROR] {words}")]},
+    }))
+    .into()
+}
+
 fn ok(body: &Value) -> Response {
     wire::json(StatusCode::OK, body.clone())
 }
 
-fn authorize(call: &Call<'_>, fields: &Fields, needed: &'static str) -> Result<(), Refused> {
+/// The same with what is odd about a request that was carried out.
+fn warned(mut body: Value, warnings: &[&str]) -> Response {
+    if !warnings.is_empty() {
+        body["warning"] = warnings.join(",").into();
+        body["response_metadata"] = json!({"warnings": warnings});
+    }
+    wire::json(StatusCode::OK, body)
+}
+
+/// What Slack says about the Content-Type of a body that it takes all the same.
+fn charset_warning(call: &Call<'_>) -> Option<&'static str> {
+    let header = call.header(header::CONTENT_TYPE.as_str())?;
+    let has_charset = header.to_ascii_lowercase().contains("charset=");
+    match (call.content_type(), has_charset) {
+        ("application/json", false) => Some("missing_charset"),
+        ("application/x-www-form-urlencoded", true) => Some("superfluous_charset"),
+        _ => None,
+    }
+}
+
+/// The request's token, if it is good for what needs this scope.
+fn authorize<'a>(
+    call: &Call<'a>,
+    fields: &'a Fields,
+    needed: &'static str,
+) -> Result<&'a str, Refused> {
     let bearer = call.bearer();
     if bearer.is_none() && call.header("authorization").is_some() {
         return Err(refused("invalid_auth"));
     }
     let token = bearer.or_else(|| fields.get("token"));
-    call.check_token(token, needed).map_err(refuse)?;
-    Ok(())
+    Ok(call.check_token(token, needed).map_err(refuse)?)
 }
 
 /// The channel of a request, which is the account here.
-fn channel<'a>(call: &Call<'_>, fields: &'a Fields) -> Result<&'a str, Refused> {
-    let channel = fields.get("channel").unwrap_or_default();
+fn channel<'a>(call: &Call<'_>, fields: &'a Fields, name: &str) -> Result<&'a str, Refused> {
+    let channel = fields.get(name).unwrap_or_default();
     let rest = channel.strip_prefix(['C', 'G', 'D']).unwrap_or_default();
     let is_id = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
-    if rest.len() < 2 || !rest.bytes().all(is_id) {
+    if rest.len() < 2 || !rest.bytes().all(is_id) || rest.contains("NOWHERE") {
         return Err(refused("channel_not_found"));
     }
     call.flight.of_account(channel);
     Ok(channel)
 }
 
+/// Whether a message may be posted in a channel, by this app and in this place.
+fn check_place(
+    world: &World,
+    channel: &str,
+    thread: Option<&str>,
+    is_public_writer: bool,
+) -> Result<(), Refused> {
+    let is_member = !channel.contains("OUTSIDE") || world.slack.joined.contains(channel);
+    if channel.contains("ARCHIVED") {
+        Err(refused("is_archived"))
+    } else if !(is_member || is_public_writer && channel.starts_with('C')) {
+        Err(refused("not_in_channel"))
+    } else if channel.contains("READONLY") {
+        Err(refused("restricted_action_read_only_channel"))
+    } else if channel.contains("THREADS") && thread.is_none() {
+        Err(refused("restricted_action_thread_only_channel"))
+    } else {
+        check_thread(world, channel, thread)
+    }
+}
+
+/// A thread starts with a message of the channel that is no reply itself.
+fn check_thread(world: &World, channel: &str, thread: Option<&str>) -> Result<(), Refused> {
+    let Some(thread) = thread else { return Ok(()) };
+    let parent = world.post(Platform::Slack, thread);
+    let is_start = parent.is_some_and(|post| post.account == channel && post.reply_to.is_none());
+    if is_start {
+        return Ok(());
+    }
+    Err(refused("cannot_reply_to_message"))
+}
+
 fn check_known(fields: &Fields, known: &[&str]) -> Result<(), Refused> {
     let unknown = fields.unknown(known);
     unknown.map_or(Ok(()), |_| Err(refused("invalid_arg_name")))
-}
-
-fn post_message(call: &Call<'_>, fields: &Fields) -> Result<Reply, Refused> {
-    check_known(fields, &MESSAGE_ARGS)?;
-    let channel = channel(call, fields)?;
-    let draft = draft(channel, fields)?;
-    if wire::is_rejected(&draft.text) {
-        return Err(refuse(Refusal::Rejected).into());
-    }
-    let mut world = call.flight.twin.world();
-    Ok(world.step(Platform::Slack, Step::Publish, refuse, |world| {
-        let ts = ts(world);
-        let permalink = format!(
-            "https://sandbox.slack.com/archives/{}/p{}",
-            draft.account,
-            ts.replace('.', "")
-        );
-        let post = world.publish(Platform::Slack, draft, ts, permalink);
-        let message = message(post, WithMetadata::Yes);
-        let body = json!({"ok": true, "channel": post.account, "ts": post.id, "message": message});
-        wire::json(StatusCode::OK, body)
-    }))
-}
-
-/// A message's id: the second, and six digits that make it unique.
-fn ts(world: &mut World) -> String {
-    let micros = world.unique_micros();
-    format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
-}
-
-fn draft(channel: &str, fields: &Fields) -> Result<Draft, Refused> {
-    let text = fields.filled("text");
-    let markdown = fields.filled("markdown_text");
-    let blocks = fields.filled("blocks");
-    let attachments = fields.filled("attachments");
-    if markdown.is_some() && (text.is_some() || blocks.is_some()) {
-        return Err(refused("markdown_text_conflict"));
-    }
-    let too_long = |text: Option<&str>, limit| text.unwrap_or_default().chars().count() > limit;
-    if too_long(text, MAX_TEXT_CHARS) || too_long(markdown, MAX_MARKDOWN_CHARS) {
-        return Err(refused("msg_too_long"));
-    }
-    if text.or(markdown).or(blocks).or(attachments).is_none() {
-        return Err(refused("no_text"));
-    }
-    Ok(Draft {
-        account: channel.to_owned(),
-        text: unescape(text.or(markdown).unwrap_or_default()),
-        media: blocks.map_or(Ok(Vec::new()), images)?,
-        details: details(fields)?,
-        ..Draft::default()
-    })
-}
-
-/// What a message has that readers do not see.
-fn details(fields: &Fields) -> Result<Map<String, Value>, Refused> {
-    let mut details = Map::new();
-    if let Some(text) = fields.filled("metadata") {
-        details.insert("metadata".to_owned(), metadata(text)?);
-    }
-    Ok(details)
-}
-
-/// The images of a message's blocks.
-fn images(blocks: &str) -> Result<Vec<Medium>, Refused> {
-    let Ok(Value::Array(blocks)) = serde_json::from_str(blocks) else {
-        return Err(refused("invalid_blocks_format"));
-    };
-    if blocks.is_empty() || blocks.len() > 50 {
-        return Err(refused("invalid_blocks"));
-    }
-    let mut images = Vec::new();
-    for block in &blocks {
-        match block["type"].as_str() {
-            Some("image") => match (block["image_url"].as_str(), block["alt_text"].as_str()) {
-                (Some(url), Some(alt)) if wire::is_web_url(url) => images.push(Medium {
-                    alt: Some(alt.to_owned()),
-                    ..Medium::at(Family::Image, url)
-                }),
-                _ => return Err(refused("invalid_blocks")),
-            },
-            Some(_) => {}
-            None => return Err(refused("invalid_blocks")),
-        }
-    }
-    Ok(images)
-}
-
-fn metadata(text: &str) -> Result<Value, Refused> {
-    let value: Value =
-        serde_json::from_str(text).map_err(|_| refused("invalid_metadata_format"))?;
-    if value["event_type"].is_string() && value["event_payload"].is_object() {
-        Ok(value)
-    } else {
-        Err(refused("invalid_metadata_schema"))
-    }
 }
 
 /// Slack keeps three characters escaped on the wire; people see them plain.
@@ -258,113 +262,53 @@ fn escape(text: &str) -> String {
         .replace('>', "&gt;")
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum WithMetadata {
-    Yes,
-    No,
+/// A message's id: the second, and six digits that make it unique.
+fn ts(world: &mut World) -> String {
+    let micros = world.unique_micros();
+    format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000)
 }
 
-fn message(post: &Post, with: WithMetadata) -> Value {
-    let mut message = json!({
-        "type": "message",
-        "subtype": "bot_message",
-        "text": escape(&post.text),
-        "ts": post.id,
-        "bot_id": BOT,
-    });
-    if let (Some(metadata), WithMetadata::Yes) = (post.details.get("metadata"), with) {
-        message["metadata"] = metadata.clone();
+fn permalink_of(channel: &str, ts: &str, thread: Option<&str>) -> String {
+    let message = ts.replace('.', "");
+    let link = format!("https://sandbox.slack.com/archives/{channel}/p{message}");
+    match thread {
+        Some(thread) => format!("{link}?thread_ts={thread}&cid={channel}"),
+        None => link,
     }
-    message
 }
 
-fn permalink(call: &Call<'_>, fields: &Fields) -> Result<Reply, Refused> {
-    check_known(fields, &["token", "channel", "message_ts"])?;
-    let channel = channel(call, fields)?;
-    let mut world = call.flight.twin.world();
-    let ts = fields.get("message_ts").unwrap_or_default();
-    let post = world.post(Platform::Slack, ts);
-    let post = post.filter(|post| post.account == channel);
-    let post = post.ok_or_else(|| refused("message_not_found"))?;
-    let body = json!({"ok": true, "channel": channel, "permalink": post.permalink});
-    Ok(world.step(Platform::Slack, Step::Status, refuse, |_| ok(&body)))
-}
-
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "it has the shape of the other methods"
-)]
-fn auth_test(call: &Call<'_>, _: &Fields) -> Result<Reply, Refused> {
-    let body = json!({
+fn auth_test(call: &Call<'_>, fields: &Fields) -> Result<Reply, Refused> {
+    let token = authorize(call, fields, ANY_SCOPE)?;
+    check_known(fields, &["token"])?;
+    let scopes = tokens::scopes(token).unwrap_or(ALL_SCOPES);
+    let scopes = HeaderValue::from_str(scopes).map_err(|_| refused("invalid_auth"))?;
+    let mut body = json!({
         "ok": true,
         "url": "https://sandbox.slack.com/",
         "team": "Sandbox",
         "user": "publisher",
         "team_id": "T0SANDBOX",
         "user_id": "U0SANDBOX",
-        "bot_id": BOT,
     });
-    let mut world = call.flight.twin.world();
-    Ok(world.step(Platform::Slack, Step::Status, refuse, |_| ok(&body)))
-}
-
-/// A `ts` as microseconds, to compare it.
-fn micros(ts: &str) -> Option<i64> {
-    let (seconds, fraction) = ts.split_once('.').unwrap_or((ts, ""));
-    let digits = fraction.len() <= 6 && fraction.bytes().all(|byte| byte.is_ascii_digit());
-    let fraction: i64 = digits.then(|| format!("{fraction:0<6}"))?.parse().ok()?;
-    let seconds: i64 = seconds.parse().ok()?;
-    seconds.checked_mul(1_000_000)?.checked_add(fraction)
-}
-
-fn history(call: &Call<'_>, fields: &Fields) -> Result<Reply, Refused> {
-    check_known(fields, &HISTORY_ARGS)?;
-    let channel = channel(call, fields)?;
-    let time = |name: &str, default| match fields.filled(name) {
-        None => Ok(default),
-        Some(ts) => micros(ts).ok_or_else(|| refused(&format!("invalid_ts_{name}"))),
-    };
-    // Both bounds are exclusive unless the caller says otherwise.
-    let edge = i64::from(!fields.flag("inclusive"));
-    let oldest = time("oldest", 0)?.saturating_add(edge);
-    let latest = time("latest", i64::MAX)?.saturating_sub(edge);
-    let before = time("cursor", i64::MAX)?;
-    let limit = match fields.filled("limit").map(str::parse) {
-        None => 100,
-        Some(Ok(limit @ 1..=999)) => limit,
-        Some(_) => return Err(refused("invalid_limit")),
-    };
-    let with = if fields.flag("include_all_metadata") {
-        WithMetadata::Yes
-    } else {
-        WithMetadata::No
-    };
-    let mut world = call.flight.twin.world();
-    let mut posts = world
-        .posts_of(Platform::Slack, channel)
-        .filter(|post| {
-            let ts = micros(&post.id).unwrap_or_default();
-            (oldest..=latest).contains(&ts) && ts < before
-        })
-        .peekable();
-    let mut messages = Vec::new();
-    let mut last = "";
-    while messages.len() < limit
-        && let Some(post) = posts.next()
-    {
-        messages.push(message(post, with));
-        last = &post.id;
+    if !is_persons(token) {
+        body["bot_id"] = BOT.into();
     }
-    let has_more = posts.peek().is_some();
-    let cursor = if has_more { last } else { "" };
-    let body = json!({
-        "ok": true,
-        "messages": messages,
-        "has_more": has_more,
-        "response_metadata": {"next_cursor": cursor},
-    });
-    drop(posts);
-    Ok(world.step(Platform::Slack, Step::Status, refuse, |_| ok(&body)))
+    let mut world = call.flight.twin.world();
+    Ok(world.step(Platform::Slack, Step::Status, refuse, |_| {
+        let mut response = ok(&body);
+        response.headers_mut().insert("x-oauth-scopes", scopes);
+        response
+    }))
+}
+
+/// Whether a token is a user's, by its prefix.
+fn is_persons(token: &str) -> bool {
+    token.contains("xoxp-")
+}
+
+/// How long it takes until the files that were shared show in their channel.
+fn processing(world: &mut World) -> Duration {
+    world.processing(Platform::Slack)
 }
 
 #[cfg(test)]
@@ -378,11 +322,13 @@ mod tests {
     }
 
     #[test]
-    fn a_ts_compares_by_time() {
-        assert_eq!(micros("1503435956.000247"), Some(1_503_435_956_000_247));
-        assert_eq!(micros("1503435956"), Some(1_503_435_956_000_000));
-        assert_eq!(micros("1503435956.5"), Some(1_503_435_956_500_000));
-        assert_eq!(micros("now"), None);
-        assert_eq!(micros("1.-5"), None);
+    fn a_channel_takes_a_burst_and_then_one_a_second() {
+        let mut state = State::default();
+        let taken = (0..25).filter(|_| state.takes_one_more("C1")).count();
+        assert_eq!(taken, 20);
+        assert!(state.takes_one_more("C2"), "another channel");
+        let a_second_ago = Instant::now().checked_sub(Duration::from_secs(1)).unwrap();
+        state.paces.insert("C1".to_owned(), (a_second_ago, 0.0));
+        assert!(state.takes_one_more("C1") && !state.takes_one_more("C1"));
     }
 }

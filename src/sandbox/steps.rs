@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::response::Response;
+use futures::StreamExt;
 
 use super::fault::Kind;
 use super::media::{Incomplete, Received, receive};
@@ -82,6 +83,12 @@ impl World {
         let truth = kind.accepts().then(|| accept(self));
         kind.reply(truth, refuse)
     }
+}
+
+/// Reads a body to its end: a client that is still sending never sees an answer.
+pub(super) async fn drain(body: Body) {
+    let mut chunks = body.into_data_stream();
+    while let Some(Ok(_)) = chunks.next().await {}
 }
 
 /// Answers a valid request that carries the bytes of a medium, at most `limit` of them, and nothing

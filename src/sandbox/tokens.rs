@@ -143,7 +143,7 @@ impl Tokens {
 }
 
 /// The scopes in `scopes(a,b,c)…`; a token without that start has every scope.
-fn scopes(token: &str) -> Option<&str> {
+pub(super) fn scopes(token: &str) -> Option<&str> {
     let rest = token.strip_prefix("scopes(")?;
     // Without its end the list grants nothing: a slip should not look like a token for everything.
     Some(rest.split_once(')').map_or("", |(list, _)| list))

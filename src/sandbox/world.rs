@@ -17,7 +17,7 @@ use super::media::{Fetcher, Received};
 use super::post::{Comment, Draft, Listing, Post};
 use super::steps::Step;
 use super::tokens::Tokens;
-use super::{Settings, instagram, linkedin, upload, wall_clock};
+use super::{Settings, facebook, instagram, linkedin, slack, wall_clock, youtube};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Platform {
@@ -122,10 +122,12 @@ pub(super) struct World {
     /// Ids are made from this. It survives a reset, so that an id never comes back.
     minted: u64,
     last_micros: i64,
+    pub(super) facebook: facebook::State,
     pub(super) containers: instagram::Containers,
     pub(super) shares: linkedin::Shares,
     pub(super) assets: linkedin::Assets,
-    pub(super) sessions: upload::Sessions,
+    pub(super) youtube: youtube::State,
+    pub(super) slack: slack::State,
 }
 
 /// One platform's posts and counters.

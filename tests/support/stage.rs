@@ -213,6 +213,14 @@ impl Stage {
             .await
     }
 
+    /// Publishes without a look at media that are elsewhere: what is wrong with them, the platform finds out.
+    pub async fn go_on_unseen(&self, content: Value) -> Ending {
+        let post = self.claimed(&content);
+        let (facts, _) = media::examine(&post.content, &self.http().media);
+        self.api(async |api| self.steps(api, &post, &facts, None).await)
+            .await
+    }
+
     /// What the media are: those elsewhere are looked at before the first step, as the publish stage does.
     async fn look(
         &self,
@@ -309,6 +317,12 @@ impl Stage {
     pub async fn get(&self, path: &str) -> Value {
         let request = client().get(format!("{}/{path}", self.url));
         request.send().await.unwrap().json().await.unwrap()
+    }
+
+    /// Forgets what was published, and whatever the platform was in the middle of.
+    pub async fn reset(&self) {
+        let request = client().post(format!("{}/api/reset", self.url));
+        assert!(request.send().await.unwrap().status().is_success());
     }
 
     /// Replaces the faults.

@@ -161,7 +161,7 @@ fn the_platforms_own_rules_count() {
     let text = format!("{HEADER}1,Hi,2026-07-01T07:00Z\nslack:C024BE91L,,2026-07-01T07:00Z\n");
     assert_eq!(
         errors(text, Format::Csv),
-        "f:3:1: a Slack message needs a body or a link"
+        "f:3:1: a Slack message needs a body, a link or media"
     );
 }
 

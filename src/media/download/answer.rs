@@ -47,7 +47,7 @@ pub(super) struct Version {
 
 impl Version {
     /// What a server compares before it sends a part. A weak tag allows other bytes, so it is none.
-    fn validator(&self) -> Option<&HeaderValue> {
+    pub(super) fn validator(&self) -> Option<&HeaderValue> {
         let strong = |tag: &&HeaderValue| tag.as_bytes().starts_with(b"\"");
         self.etag.as_ref().filter(strong).or(self.modified.as_ref())
     }

@@ -86,7 +86,7 @@ async fn a_post_from_flags_is_checked_as_one_from_a_file() {
     assert_eq!(error.exit, Exit::Attention);
     assert_eq!(
         error.message,
-        "nothing was added: a Slack message needs a body or a link"
+        "nothing was added: a Slack message needs a body, a link or media"
     );
 
     let with_body = [&add[..], &["--body", "Hi", "--external-ref", "x"]].concat();
@@ -116,7 +116,7 @@ async fn a_file_is_added_whole_or_not_at_all_and_once() {
         .await
         .unwrap_err();
     let expected = format!(
-        "nothing was added: 1 problem\n{}:4:1: a Slack message needs a body or a link",
+        "nothing was added: 1 problem\n{}:4:1: a Slack message needs a body, a link or media",
         bad.display()
     );
     assert_eq!((error.exit, error.message), (Exit::Attention, expected));

@@ -1,0 +1,311 @@
+//! Files: an address for each, its bytes, and one call that shares them all in a message.
+
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::super::media::Received;
+use super::super::post::{Draft, Kind, Medium};
+use super::super::steps::{self, Step};
+use super::super::wire::{self, Call, Fields, Refusal, Refused, Reply};
+use super::super::world::{Platform, World};
+use super::{
+    authorize, channel, charset_warning, check_known, check_place, ok, permalink_of, processing,
+    refuse, refused, ts, unescape, warned,
+};
+
+const MAX_FILE_BYTES: u64 = 1_000_000_000;
+const MAX_SNIPPET_BYTES: u64 = 1_000_000;
+const MAX_ALT_CHARS: usize = 1000;
+/// What a workspace may forbid, and the sandbox's does.
+const FORBIDDEN: &str = ".exe";
+
+/// A file on its way, or in a channel.
+pub(super) struct File {
+    name: String,
+    length: u64,
+    alt: Option<String>,
+    title: Option<String>,
+    received: Option<Received>,
+    /// It was completed, in a channel or for nobody.
+    completed: bool,
+    share: Option<Share>,
+}
+
+/// Where a file is seen.
+#[derive(Clone)]
+struct Share {
+    channel: String,
+    ts: String,
+    thread: Option<String>,
+    since: Instant,
+    processing: Duration,
+}
+
+/// An address that takes the bytes of a file.
+pub(super) fn address(call: &Call<'_>, fields: &Fields) -> Result<Reply, Refused> {
+    authorize(call, fields, "files:write")?;
+    let known = ["token", "filename", "length", "alt_txt", "snippet_type"];
+    check_known(fields, &known)?;
+    let (Some(name), Some(length)) = (fields.filled("filename"), fields.filled("length")) else {
+        return Err(refused("missing_argument"));
+    };
+    let length = length.parse().ok().filter(|length| *length > 0);
+    let length: u64 = length.ok_or_else(|| refused("invalid_arguments"))?;
+    let alt = fields.filled("alt_txt");
+    let is_snippet = fields.filled("snippet_type").is_some();
+    if length > MAX_FILE_BYTES {
+        return Err(refused("file_upload_size_restricted"));
+    }
+    if is_snippet && length > MAX_SNIPPET_BYTES {
+        return Err(refused("snippet_too_large"));
+    }
+    if alt.is_some_and(|alt| alt.chars().count() > MAX_ALT_CHARS) {
+        return Err(refused("alt_txt_too_large"));
+    }
+    if name.to_ascii_lowercase().ends_with(FORBIDDEN) {
+        return Err(refused("file_type_not_allowed"));
+    }
+    let file = File {
+        name: name.to_owned(),
+        length,
+        alt: alt.map(str::to_owned),
+        title: None,
+        received: None,
+        completed: false,
+        share: None,
+    };
+    let host = call.header("host").unwrap_or("127.0.0.1");
+    let mut world = call.flight.twin.world();
+    Ok(world.step(Platform::Slack, Step::Prepare, refuse, |world| {
+        let id = format!("F0{:08}", world.mint());
+        let key = format!("U{:08}", world.mint());
+        world.slack.files.insert(id.clone(), file);
+        world.slack.uploads.insert(key.clone(), id.clone());
+        let url = format!("http://{host}/slack/upload/v1/{key}");
+        ok(&json!({"ok": true, "upload_url": url, "file_id": id}))
+    }))
+}
+
+/// The bytes of a file. The address is a secret of its own, asks for no token, and works once.
+pub(super) async fn receive(call: &Call<'_>, key: &str, body: Body) -> Reply {
+    let expected = {
+        let world = call.flight.twin.world();
+        let id = world.slack.uploads.get(key);
+        id.and_then(|id| world.slack.files.get(id))
+            .map(|file| file.length)
+    };
+    let Some(expected) = expected else {
+        // Read to its end: a client that is still sending never sees the refusal.
+        steps::drain(body).await;
+        return plain(StatusCode::NOT_FOUND, "there is nothing to upload here").into();
+    };
+    let accept = |world: &mut World, received: Received| {
+        if received.bytes != expected {
+            let words = format!("{expected} bytes were announced, {} came", received.bytes);
+            return plain(StatusCode::BAD_REQUEST, &words);
+        }
+        let Some(id) = world.slack.uploads.remove(key) else {
+            return plain(StatusCode::NOT_FOUND, "another request was faster");
+        };
+        if let Some(file) = world.slack.files.get_mut(&id) {
+            file.received = Some(received);
+        }
+        plain(StatusCode::OK, &format!("OK - {expected}"))
+    };
+    steps::upload(call, body, MAX_FILE_BYTES, refuse_bytes, accept).await
+}
+
+fn plain(status: StatusCode, words: &str) -> Response {
+    (status, words.to_owned()).into_response()
+}
+
+/// The host that takes bytes speaks no JSON.
+fn refuse_bytes(refusal: Refusal) -> Response {
+    let status = match refusal {
+        Refusal::NoToken | Refusal::Expired | Refusal::Revoked | Refusal::NoScope { .. } => {
+            StatusCode::FORBIDDEN
+        }
+        Refusal::RateLimited { .. } => return refuse(refusal),
+        Refusal::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Refusal::NotFound => StatusCode::NOT_FOUND,
+        Refusal::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Refusal::Rejected | Refusal::Truncated => StatusCode::BAD_REQUEST,
+    };
+    plain(status, "the upload failed")
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listed {
+    id: String,
+    #[serde(default)]
+    title: Option<String>,
+}
+
+/// Shares uploaded files in one message, if a channel is named.
+pub(super) fn complete(call: &Call<'_>, fields: &Fields) -> Result<Reply, Refused> {
+    authorize(call, fields, "files:write")?;
+    let known = [
+        "token",
+        "files",
+        "channel_id",
+        "channels",
+        "initial_comment",
+        "thread_ts",
+        "blocks",
+    ];
+    check_known(fields, &known)?;
+    let listed = fields
+        .filled("files")
+        .ok_or_else(|| refused("missing_argument"))?;
+    let listed: Vec<Listed> =
+        serde_json::from_str(listed).map_err(|_| refused("invalid_arguments"))?;
+    if listed.is_empty() {
+        return Err(refused("invalid_arguments"));
+    }
+    let place = place(call, fields)?;
+    let comment = fields.filled("initial_comment").unwrap_or_default();
+    if wire::is_rejected(comment) {
+        return Err(refuse(Refusal::Rejected).into());
+    }
+    let mut world = call.flight.twin.world();
+    let thread = fields.filled("thread_ts");
+    if let Some(channel) = place {
+        check_place(&world, channel, thread, false)?;
+    }
+    check_files(&world, &listed)?;
+    if let Some(channel) = place
+        && !world.slack.takes_one_more(channel)
+    {
+        return Err(refuse(Refusal::RateLimited { retry_after: None }).into());
+    }
+    let step = place.map_or(Step::Prepare, |_| Step::Publish);
+    let warning = charset_warning(call);
+    Ok(world.step(Platform::Slack, step, refuse, |world| {
+        let share = place.map(|channel| share(world, channel, thread, comment, &listed));
+        let mut files = Vec::new();
+        for named in listed {
+            let Some(file) = world.slack.files.get_mut(&named.id) else {
+                continue;
+            };
+            file.completed = true;
+            file.title = named.title;
+            file.share.clone_from(&share);
+            files.push(file.shown(&named.id));
+        }
+        let body = json!({"ok": true, "files": files});
+        warned(body, warning.as_slice())
+    }))
+}
+
+/// The one channel that is named, if there is one.
+fn place<'a>(call: &Call<'_>, fields: &'a Fields) -> Result<Option<&'a str>, Refused> {
+    match (fields.filled("channel_id"), fields.filled("channels")) {
+        (None, None) => Ok(None),
+        (Some(_), None) => channel(call, fields, "channel_id").map(Some),
+        (None, Some(several)) if several.contains(',') => Err(refused("channels_limit_exceeded")),
+        (None, Some(_)) => channel(call, fields, "channels").map(Some),
+        (Some(_), Some(_)) => Err(refused("invalid_arguments")),
+    }
+}
+
+fn check_files(world: &World, listed: &[Listed]) -> Result<(), Refused> {
+    for (place, named) in listed.iter().enumerate() {
+        let file = world.slack.files.get(&named.id);
+        let is_there = |file: &&File| file.received.is_some();
+        let file = file
+            .filter(is_there)
+            .ok_or_else(|| refused("file_not_found"))?;
+        let is_repeated = listed[..place].iter().any(|other| other.id == named.id);
+        // What Slack does with a file that is completed twice is not documented.
+        if file.completed || is_repeated {
+            return Err(refused("file_update_failed"));
+        }
+    }
+    Ok(())
+}
+
+/// Publishes the message. Its readers see it at once; who asks for the shares has to wait.
+fn share(
+    world: &mut World,
+    channel: &str,
+    thread: Option<&str>,
+    comment: &str,
+    listed: &[Listed],
+) -> Share {
+    let media = listed.iter().filter_map(|named| {
+        let file = world.slack.files.get(&named.id)?;
+        let medium = Medium::of(file.received.as_ref()?);
+        Some(Medium {
+            alt: file.alt.clone(),
+            name: Some(named.title.clone().unwrap_or_else(|| file.name.clone())),
+            ..medium
+        })
+    });
+    let mut draft = Draft {
+        account: channel.to_owned(),
+        kind: thread.map_or(Kind::Post, |_| Kind::Reply),
+        text: unescape(comment),
+        media: media.collect(),
+        reply_to: thread.map(str::to_owned),
+        ..Draft::default()
+    };
+    let ids: Value = listed.iter().map(|named| named.id.as_str()).collect();
+    draft.details.insert("files".to_owned(), ids);
+    let ts = ts(world);
+    let permalink = permalink_of(channel, &ts, thread);
+    let processing = processing(world);
+    world.publish(Platform::Slack, draft, ts.clone(), permalink);
+    Share {
+        channel: channel.to_owned(),
+        ts,
+        thread: thread.map(str::to_owned),
+        since: Instant::now(),
+        processing,
+    }
+}
+
+impl File {
+    fn shown(&self, id: &str) -> Value {
+        let mut file = json!({
+            "id": id, "name": self.name, "title": self.title.as_ref().unwrap_or(&self.name),
+            "size": self.length,
+            "mimetype": self.received.as_ref().and_then(|received| received.mime),
+            "permalink": format!("https://sandbox.slack.com/files/U0SANDBOX/{id}/file"),
+            "shares": {},
+        });
+        if let Some(alt) = &self.alt {
+            file["alt_txt"] = alt.as_str().into();
+        }
+        let shown = |share: &&Share| share.since.elapsed() >= share.processing;
+        if let Some(share) = self.share.as_ref().filter(shown) {
+            let mut seen = json!({"ts": share.ts});
+            if let Some(thread) = &share.thread {
+                seen["thread_ts"] = thread.as_str().into();
+            }
+            let kind = if share.channel.starts_with('C') {
+                "public"
+            } else {
+                "private"
+            };
+            file["shares"] = json!({kind: {&share.channel: [seen]}});
+        }
+        file
+    }
+}
+
+pub(super) fn info(call: &Call<'_>, fields: &Fields) -> Result<Reply, Refused> {
+    authorize(call, fields, "files:read")?;
+    check_known(fields, &["token", "file", "limit", "cursor"])?;
+    let id = fields.get("file").unwrap_or_default();
+    let mut world = call.flight.twin.world();
+    let file = world.slack.files.get(id).filter(|file| file.completed);
+    let file = file.ok_or_else(|| refused("file_not_found"))?;
+    let body = json!({"ok": true, "file": file.shown(id)});
+    Ok(world.step(Platform::Slack, Step::Status, refuse, |_| ok(&body)))
+}
