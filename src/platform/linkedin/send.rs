@@ -15,6 +15,7 @@ use super::{is_organization, rest};
 use crate::http::{Effect, Session, unreadable};
 use crate::outcome::{Failure, Published, Reason};
 use crate::platform::Step;
+use crate::post::Action;
 
 /// Before an unanswered post is asked after: LinkedIn may still be at work on it.
 const DOUBT_PAUSE: Duration = Duration::from_secs(5);
@@ -29,6 +30,11 @@ fn request(session: &Session<'_>, body: &Value) -> RequestBuilder {
 
 /// Sends the post, for the first time as far as LinkedIn is concerned.
 pub(super) async fn send(session: &Session<'_>, mut progress: Progress) -> Result<Step, Failure> {
+    if session.post.action != Action::Publish {
+        return Err(Failure::Unconfirmed {
+            reason: in_doubt("the run that was about to send it ended"),
+        });
+    }
     let are_there = progress.media.iter().all(|asset| asset.urn().is_some());
     if !are_there || !progress.is_of(&media_of(session)?) {
         // Somebody changed the post; nothing of it was accepted.
@@ -108,7 +114,8 @@ pub(super) async fn settle(
         return Ok(Step::Done(live(session, &urn).await));
     }
     let age = session.api.now - sent_at;
-    if age < TimeDelta::zero() || age > DUPLICATE_WINDOW {
+    let is_in_time = (TimeDelta::zero()..=DUPLICATE_WINDOW).contains(&age);
+    if !is_in_time || session.post.action != Action::Publish {
         return Err(Failure::Unconfirmed {
             reason: in_doubt("LinkedIn did not answer, and it is too late to ask again safely"),
         });
