@@ -23,6 +23,8 @@ pub mod linkedin;
 pub mod slack;
 pub mod youtube;
 
+mod likeness;
+
 /// Every platform this version publishes to, in the order in which lists show them.
 static OWN: &[&dyn Platform] = &[
     &facebook::Facebook,

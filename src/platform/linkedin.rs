@@ -11,7 +11,7 @@
 //!   post that was sent and not answered is sent once more, unchanged and within minutes: either LinkedIn names the
 //!   first one, or it had not got it. Media are uploaded before, and their URNs kept, so that nothing differs.
 //! - **Look-up**: `GET /rest/posts?q=author` for organizations with `r_organization_social`; none for members, whose
-//!   scope for it is closed.
+//!   scope for it is closed. A post is known by its text and its link or media, and by the time it was made.
 //! - **Doubts**: whether escapes count towards the text's limit is not documented; it is counted without them. Nor is
 //!   how long identical content is refused. A video's least and greatest size are read as 76,800 and 500,000,000
 //!   bytes. A GIF's frames (at most 250) and a document's pages (at most 300) are left to LinkedIn, and so is the size
@@ -45,6 +45,7 @@ use crate::outcome::Failure;
 use crate::review::Review;
 
 mod account;
+mod lookup;
 mod progress;
 mod reply;
 mod rules;
@@ -210,10 +211,10 @@ impl Platform for LinkedIn {
 
     fn look_up<'a>(
         &'a self,
-        _session: &'a Session<'a>,
-        _checkpoint: Option<&'a Value>,
+        session: &'a Session<'a>,
+        checkpoint: Option<&'a Value>,
     ) -> LocalBoxFuture<'a, Result<Found, Failure>> {
-        async move { Ok(Found::Unknown("it was not looked up")) }.boxed_local()
+        lookup::look(session, checkpoint).boxed_local()
     }
 
     fn can_refresh(&self, api: &Api<'_>) -> bool {

@@ -179,7 +179,12 @@ pub(super) fn made(reply: &Reply) -> Option<&str> {
     let urn = reply
         .header("x-restli-id")
         .or_else(|| reply.header("x-linkedin-id"))?;
+    (reply.status.is_success() && is_post(urn)).then_some(urn)
+}
+
+/// Whether this names a post; it becomes a part of addresses.
+pub(super) fn is_post(urn: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '-' | '_');
-    let named = urn.strip_prefix("urn:li:")?;
-    (reply.status.is_success() && !named.is_empty() && named.chars().all(allowed)).then_some(urn)
+    let named = urn.strip_prefix("urn:li:").unwrap_or_default();
+    !named.is_empty() && named.chars().all(allowed)
 }

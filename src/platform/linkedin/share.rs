@@ -129,6 +129,30 @@ pub(super) fn unescape(text: &str) -> String {
     plain
 }
 
+/// A commentary as people see it. LinkedIn makes templates of hashtags, also of those that came as plain text.
+pub(super) fn shown(commentary: &str) -> String {
+    const START: &str = "{hashtag|";
+    let mut whole = String::with_capacity(commentary.len());
+    let mut rest = commentary;
+    while let Some((before, template)) = rest.split_once(START) {
+        let Some((hashtag, after)) = template.split_once('}') else {
+            break;
+        };
+        // An escaped brace is no template's.
+        if before.ends_with('\\') {
+            whole.push_str(before);
+            whole.push_str(START);
+            rest = template;
+            continue;
+        }
+        whole.push_str(before);
+        whole.extend(hashtag.split('|'));
+        rest = after;
+    }
+    whole.push_str(rest);
+    unescape(&whole)
+}
+
 /// The title of a post's link.
 pub(super) fn title(content: &Content) -> String {
     let first_line = || content.body.lines().find(|line| !line.trim().is_empty());

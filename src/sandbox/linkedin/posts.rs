@@ -101,7 +101,15 @@ pub(super) fn find(call: &Call<'_>) -> Result<Reply, Refused> {
         return Err(error(400, None, Some("ILLEGAL_ARGUMENT"), message));
     }
     let query = call.query();
-    let known = ["q", "author", "count", "start", "sortBy", "isDsc"];
+    let known = [
+        "q",
+        "author",
+        "count",
+        "start",
+        "sortBy",
+        "isDsc",
+        "viewContext",
+    ];
     if let Some(name) = query.unknown(&known) {
         return Err(invalid(
             name,
@@ -136,6 +144,14 @@ pub(super) fn find(call: &Call<'_>) -> Result<Reply, Refused> {
     ) {
         let description = "Must be LAST_MODIFIED or CREATED";
         return Err(invalid("sortBy", "INVALID_VALUE_FOR_FIELD", description));
+    }
+    if !matches!(query.get("viewContext"), None | Some("READER" | "AUTHOR")) {
+        let description = "Must be READER or AUTHOR";
+        return Err(invalid(
+            "viewContext",
+            "INVALID_VALUE_FOR_FIELD",
+            description,
+        ));
     }
     let mut world = call.flight.twin.world();
     Ok(
