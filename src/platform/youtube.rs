@@ -9,7 +9,8 @@
 //!   has a number of uploads, which is not published.
 //! - **Idempotency**: the upload's session. Its address is in the checkpoint before the first byte is sent; asked
 //!   again, it names the video that the bytes became, or how many of them it has.
-//! - **Look-up**: that session; without it, the channel's list of uploads.
+//! - **Look-up**: that session; without it, the channel's list of uploads, by title, description and time (scope
+//!   `youtube.readonly`).
 //! - **Doubts**: how long a session lives is not documented; one that is gone proves nothing once the last bytes were
 //!   sent. The documentation of quotas says 100 uploads a day now and said 1,600 of 10,000 units each for years
 //!   (6 a day); the reply that a quota is used up is what counts. How titles are counted beyond characters of the Basic
@@ -38,6 +39,7 @@ use crate::review::Review;
 
 mod follow;
 mod login;
+mod lookup;
 mod options;
 mod replies;
 mod upload;
@@ -202,10 +204,10 @@ impl Platform for YouTube {
 
     fn look_up<'a>(
         &'a self,
-        _session: &'a Session<'a>,
-        _checkpoint: Option<&'a Value>,
+        session: &'a Session<'a>,
+        checkpoint: Option<&'a Value>,
     ) -> LocalBoxFuture<'a, Result<Found, Failure>> {
-        async move { Ok(Found::Unknown("it was not looked up")) }.boxed_local()
+        lookup::look(session, checkpoint).boxed_local()
     }
 
     fn can_refresh(&self, api: &Api<'_>) -> bool {

@@ -80,7 +80,7 @@ pub(super) struct Status {
 
 impl Video {
     /// Whether the id is one: it becomes a part of addresses.
-    fn is_sound(&self) -> bool {
+    pub(super) fn is_sound(&self) -> bool {
         let in_alphabet = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         (1..=64).contains(&self.id.len()) && self.id.bytes().all(in_alphabet)
     }

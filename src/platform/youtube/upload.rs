@@ -350,23 +350,66 @@ async fn probe(session: &Session<'_>, upload: &Upload) -> Result<Progress, Failu
     Progress::of(&reply, Effect::Reads, session.api.now)
 }
 
+/// What a session says of a post that may be live.
+pub(super) enum Told {
+    /// It is this video.
+    Video(Video),
+    /// It has not all bytes, and no other session was begun for them.
+    Unfinished,
+    /// It is gone, or another one may have taken its place.
+    Nothing,
+    /// The bytes may still become a video.
+    Unclear,
+}
+
+/// Asks the session of a checkpoint. It sends no bytes, and begins nothing.
+pub(super) async fn told(session: &Session<'_>, checkpoint: &Value) -> Result<Told, Failure> {
+    let Ok(upload) = Upload::read(checkpoint) else {
+        return Ok(Told::Unclear);
+    };
+    match probe(session, &upload).await {
+        Ok(Progress::Published(video)) => Ok(Told::Video(video)),
+        Ok(Progress::Stored(stored)) if stored >= upload.length_bytes => Ok(Told::Unclear),
+        // For a file that changed a later step begins another session, of which the checkpoint need not know.
+        Ok(Progress::Stored(_)) if is_unchanged(session, &upload).await => Ok(Told::Unfinished),
+        Ok(Progress::Stored(_) | Progress::Gone) => Ok(Told::Nothing),
+        Err(Failure::Unconfirmed { .. } | Failure::Rejected { .. }) => Ok(Told::Unclear),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Whether the file is still the one that the session was begun for.
+async fn is_unchanged(session: &Session<'_>, upload: &Upload) -> bool {
+    let source = open(session, 0..1).await;
+    source.is_ok_and(|source| {
+        source.total == upload.length_bytes && source.version == upload.version
+    })
+}
+
 /// The video is there: what belongs to it is added, and what is odd about it is said.
 async fn published(session: &Session<'_>, video: Video) -> Step {
     session.accepted(&video.id);
+    let published = noted(session, &video);
+    Step::Done(follow::all(session, &video.id, published).await)
+}
+
+/// A live video with what is odd about it.
+pub(super) fn noted(session: &Session<'_>, video: &Video) -> Published {
     let mut published = Published::at(&video.id, Some(video.permalink()));
     let own = &session.post.account.external_id;
-    if let Some(channel) = video.snippet.channel_id.filter(|channel| channel != own) {
+    let channel = video.snippet.channel_id.as_ref();
+    if let Some(channel) = channel.filter(|channel| *channel != own) {
         published.warnings.push(format!(
             "the video is on the channel {channel}, not on {own}: the token is another channel's"
         ));
     }
     let wanted = options::privacy(session.post);
-    let privacy = video.status.privacy_status;
-    if privacy.as_deref() == Some("private") && wanted != options::Privacy::Private {
+    let privacy = video.status.privacy_status.as_deref();
+    if privacy == Some("private") && wanted != options::Privacy::Private {
         published.warnings.push(
             "YouTube made the video private: it does so while Google has not audited the project that the token is of"
                 .to_owned(),
         );
     }
-    Step::Done(follow::all(session, &video.id, published).await)
+    published
 }
