@@ -9,7 +9,9 @@
 //!   second and channel, bursts tolerated.
 //! - **Idempotency**: none. Our id travels in `metadata`; a file has its id before its message is sent.
 //! - **Look-up**: `conversations.history` or `conversations.replies` with the metadata; `files.info` for a file's shares.
-//!   Found is live; what is not found after half a minute stays in doubt and is never sent again.
+//!   Found is live; what is not found after half a minute stays in doubt. Minutes later the channel is read completely
+//!   from before the post's time on: only then what is not there is sent again. A message with files has no metadata;
+//!   without its files' ids it is known by its text and their number.
 //! - **Errors**: HTTP 200 with `ok: false` and a code; only rate limits use a status (429).
 //! - **Doubts**: how Slack counts characters is not said; they are counted with `&`, `<` and `>` escaped, as they are
 //!   sent. Nothing says how long the text beside files may be (taken as a message's), or how many files a message may
@@ -39,6 +41,7 @@ mod content;
 mod files;
 mod lookup;
 mod message;
+mod recover;
 mod reply;
 mod thread;
 mod tokens;
@@ -235,10 +238,10 @@ impl Platform for Slack {
 
     fn look_up<'a>(
         &'a self,
-        _session: &'a Session<'a>,
-        _checkpoint: Option<&'a Value>,
+        session: &'a Session<'a>,
+        checkpoint: Option<&'a Value>,
     ) -> LocalBoxFuture<'a, Result<Found, Failure>> {
-        async move { Ok(Found::Unknown("it was not looked up")) }.boxed_local()
+        recover::look(session, checkpoint).boxed_local()
     }
 
     fn can_refresh(&self, api: &Api<'_>) -> bool {

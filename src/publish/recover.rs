@@ -54,6 +54,8 @@ pub(super) fn decide(job: &Job, failure: Failure, context: &Context<'_>) -> Next
     };
     let mut outcome = match failure {
         absent @ Failure::Retry { .. } if absent.reason().class == "absent" => {
+            // It is sent from the beginning: the checkpoint may be that of a doubt, which has just ended.
+            *job.checkpoint.borrow_mut() = None;
             Outcome::of(absent, &job.post, now, Duration::ZERO)
         }
         failure => Outcome::Unconfirmed {

@@ -225,7 +225,8 @@ impl Stage {
         let (journal, trail) = (Journal::new(Uuid::nil(), None), Trail::default());
         let found = self
             .api(async |api| {
-                let session = self.session(api, &post, &facts, &trail, &journal, checkpoint.as_ref());
+                let session =
+                    self.session(api, &post, &facts, &trail, &journal, checkpoint.as_ref());
                 self.platform.look_up(&session, checkpoint.as_ref()).await
             })
             .await;

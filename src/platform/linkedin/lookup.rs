@@ -114,7 +114,10 @@ pub(super) async fn look(
     }
     // One that can't be read tells nothing of the media, and no more.
     let progress = Progress::read(checkpoint).ok().flatten();
-    if progress.as_ref().is_some_and(|known| has_changed(session, known)) {
+    if progress
+        .as_ref()
+        .is_some_and(|known| has_changed(session, known))
+    {
         return Ok(Found::Unknown("the post was changed after it was sent"));
     }
     let media = session.post.content.media().map_err(Failure::rejected)?;
@@ -165,8 +168,7 @@ fn has_changed(session: &Session<'_>, progress: &Progress) -> bool {
         return false;
     };
     let body = share(session.post, &progress.media);
-    !sent.is_empty()
-        && body.is_ok_and(|body| fingerprint(body.to_string().as_bytes()) != *sent)
+    !sent.is_empty() && body.is_ok_and(|body| fingerprint(body.to_string().as_bytes()) != *sent)
 }
 
 /// A refusal of the list is no refusal of the post.

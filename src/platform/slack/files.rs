@@ -257,13 +257,20 @@ pub(super) async fn shared(session: &Session<'_>, mut shared: Shared) -> Result<
         Ok(None) => "Slack does not show it yet".to_owned(),
         Err(failure) => failure.reason().message.clone(),
     };
-    let mut published = Published::at(shared.file, shared.permalink);
-    let mut warn = |what: &str| published.warnings.push(format!("{what}: {why}"));
-    warn("the files are live, but the address of their message is not known");
+    let mut published = nameless(shared, &why);
     if content::text(&session.post.content, "first_comment").is_some() {
-        warn("no first comment");
+        published.warnings.push(format!("no first comment: {why}"));
     }
     Ok(Step::Done(published))
+}
+
+/// Files that are live in a message that is not known.
+pub(super) fn nameless(shared: Shared, why: &str) -> Published {
+    let mut published = Published::at(shared.file, shared.permalink);
+    let warning =
+        format!("the files are live, but the address of their message is not known: {why}");
+    published.warnings.push(warning);
+    published
 }
 
 /// The message in the account's channel that shares a file, if there is one.

@@ -83,26 +83,69 @@ pub(super) async fn step(session: &Session<'_>, mut doubt: Doubt) -> Result<Step
     }
 }
 
-fn not_looked_up(why: &Reason) -> String {
+pub(super) fn not_looked_up(why: &Reason) -> String {
     format!("the channel can't be searched for it: {}", why.message)
 }
 
+/// Messages of a channel or a thread.
 #[derive(Deserialize)]
-struct History {
-    messages: Vec<Listed>,
-}
-
-#[derive(Deserialize)]
-struct Listed {
-    ts: String,
+pub(super) struct History {
+    pub(super) messages: Vec<Listed>,
     #[serde(default)]
-    metadata: Value,
+    pub(super) has_more: bool,
+    #[serde(default)]
+    response_metadata: Option<Cursor>,
 }
 
-/// The message in its channel, or in its thread, that has this post's metadata.
-async fn find(session: &Session<'_>, since: i64) -> Result<Option<Message>, Failure> {
+#[derive(Deserialize)]
+struct Cursor {
+    #[serde(default)]
+    next_cursor: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Listed {
+    pub(super) ts: String,
+    #[serde(default)]
+    pub(super) text: String,
+    #[serde(default)]
+    pub(super) bot_id: Option<String>,
+    #[serde(default)]
+    pub(super) files: Vec<ListedFile>,
+    #[serde(default)]
+    pub(super) metadata: Value,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ListedFile {
+    #[serde(default)]
+    pub(super) id: String,
+}
+
+impl History {
+    /// Where the next page begins, if there is one.
+    pub(super) fn next(&self) -> Option<&str> {
+        let next = self.response_metadata.as_ref()?.next_cursor.as_deref();
+        next.filter(|cursor| !cursor.is_empty())
+    }
+}
+
+impl Listed {
+    /// Whether its metadata are this post's.
+    pub(super) fn is_ours(&self, own: &Value) -> bool {
+        let same = |name: &str| self.metadata[name] == own[name];
+        same("event_type") && same("event_payload")
+    }
+}
+
+/// A page of the channel's messages since then, in Unix seconds, newest first; for a reply of its thread's.
+pub(super) async fn page(
+    session: &Session<'_>,
+    since: i64,
+    cursor: Option<&str>,
+) -> Result<History, Failure> {
     let channel = &session.api.account.external_id;
-    let oldest = since.saturating_sub(SKEW).max(0).to_string();
+    let oldest = since.max(0).to_string();
     let mut query = vec![
         ("channel", channel.as_str()),
         ("oldest", &oldest),
@@ -110,6 +153,7 @@ async fn find(session: &Session<'_>, since: i64) -> Result<Option<Message>, Fail
         ("limit", PAGE),
         ("include_all_metadata", "true"),
     ];
+    query.extend(cursor.map(|cursor| ("cursor", cursor)));
     let parent = content::thread_of(session)?;
     let path = match &parent {
         Some(parent) => {
@@ -120,18 +164,17 @@ async fn find(session: &Session<'_>, since: i64) -> Result<Option<Message>, Fail
     };
     let request = session.api.request(Method::GET, path).query(&query);
     let reply = session.send(request, Effect::Reads).await?;
-    let history: History = accept(&reply, Effect::Reads)?;
-    let own = content::metadata(session);
-    let found = history
-        .messages
-        .into_iter()
-        .find(|listed| is_ours(&listed.metadata, &own) && thread::is_ts(&listed.ts));
-    Ok(found.map(|listed| Message {
-        channel: channel.clone(),
-        ts: listed.ts,
-    }))
+    accept(&reply, Effect::Reads)
 }
 
-fn is_ours(metadata: &Value, own: &Value) -> bool {
-    metadata["event_type"] == own["event_type"] && metadata["event_payload"] == own["event_payload"]
+/// The message in its channel, or in its thread, that has this post's metadata.
+async fn find(session: &Session<'_>, since: i64) -> Result<Option<Message>, Failure> {
+    let history = page(session, since.saturating_sub(SKEW), None).await?;
+    let own = content::metadata(session);
+    let mut messages = history.messages.into_iter();
+    let found = messages.find(|listed| listed.is_ours(&own) && thread::is_ts(&listed.ts));
+    Ok(found.map(|listed| Message {
+        channel: session.api.account.external_id.clone(),
+        ts: listed.ts,
+    }))
 }

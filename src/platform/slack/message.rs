@@ -122,14 +122,19 @@ pub(super) async fn finish(
     message: &Message,
     warnings: Vec<String>,
 ) -> Published {
-    let permalink = permalink(session, message).await;
-    let mut published = Published::at(message.id(), permalink.as_ref().ok().cloned());
-    published.warnings = warnings;
-    let published = published.but("no permalink", permalink);
+    let mut published = named(session, message).await;
+    published.warnings.splice(0..0, warnings);
     let Some(comment) = content::text(&session.post.content, "first_comment") else {
         return published;
     };
     published.but("no first comment", answer(session, message, comment).await)
+}
+
+/// A live message with its permalink.
+pub(super) async fn named(session: &Session<'_>, message: &Message) -> Published {
+    let permalink = permalink(session, message).await;
+    let published = Published::at(message.id(), permalink.as_ref().ok().cloned());
+    published.but("no permalink", permalink)
 }
 
 async fn permalink(session: &Session<'_>, message: &Message) -> Result<String, Failure> {

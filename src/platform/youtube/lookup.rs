@@ -231,7 +231,12 @@ struct Search {
 impl Search {
     fn of(session: &Session<'_>) -> Self {
         let sent = options::video(session.post);
-        let text = |name: &str| sent["snippet"][name].as_str().unwrap_or_default().to_owned();
+        let text = |name: &str| {
+            sent["snippet"][name]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        };
         Self {
             title: text("title"),
             description: text("description"),

@@ -381,9 +381,8 @@ pub(super) async fn told(session: &Session<'_>, checkpoint: &Value) -> Result<To
 /// Whether the file is still the one that the session was begun for.
 async fn is_unchanged(session: &Session<'_>, upload: &Upload) -> bool {
     let source = open(session, 0..1).await;
-    source.is_ok_and(|source| {
-        source.total == upload.length_bytes && source.version == upload.version
-    })
+    source
+        .is_ok_and(|source| source.total == upload.length_bytes && source.version == upload.version)
 }
 
 /// The video is there: what belongs to it is added, and what is odd about it is said.
