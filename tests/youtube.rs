@@ -12,6 +12,8 @@ mod support;
 
 #[path = "youtube/large.rs"]
 mod large;
+#[path = "youtube/lookup.rs"]
+mod lookup;
 #[path = "youtube/tokens.rs"]
 mod tokens;
 #[path = "youtube/wire.rs"]
