@@ -33,7 +33,7 @@ use futures::future::LocalBoxFuture;
 use serde_json::{Map, Value};
 
 use super::graph;
-use super::{Platform, Step};
+use super::{Found, Platform, Step};
 use crate::account::{Account, Renewed, Standing};
 use crate::http::{Api, Session};
 use crate::limits::{Figure, Quota};
@@ -191,6 +191,14 @@ impl Platform for Instagram {
         checkpoint: Option<&'a Value>,
     ) -> LocalBoxFuture<'a, Result<Step, Failure>> {
         flow::step(session, checkpoint).boxed_local()
+    }
+
+    fn look_up<'a>(
+        &'a self,
+        session: &'a Session<'a>,
+        checkpoint: Option<&'a Value>,
+    ) -> LocalBoxFuture<'a, Result<Found, Failure>> {
+        flow::look_up(session, checkpoint).boxed_local()
     }
 
     fn can_refresh(&self, api: &Api<'_>) -> bool {
