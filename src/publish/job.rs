@@ -36,6 +36,8 @@ pub(super) struct Job {
     pub(super) trail: Trail,
     pub(super) checkpoint: RefCell<Option<Value>>,
     pub(super) started: Cell<Option<Instant>>,
+    /// Why it may be live already, while that is so.
+    pub(super) doubt: RefCell<Option<Reason>>,
     pub(super) short_waits: Cell<u32>,
     pub(super) took: Cell<Duration>,
     pub(super) outcome: RefCell<Option<Outcome>>,
@@ -78,6 +80,7 @@ impl Job {
                     trail: Trail::default(),
                     checkpoint,
                     started: Cell::new(None),
+                    doubt: RefCell::new(None),
                     short_waits: Cell::new(0),
                     took: Cell::new(Duration::ZERO),
                     outcome: RefCell::new(None),
@@ -178,6 +181,16 @@ impl Job {
             return Ok(());
         }
         Err(Failure::rejected(problems.join("; ")))
+    }
+
+    /// What a failure before a step means: a post that is in doubt stays so.
+    pub(super) fn or_in_doubt(&self, failure: Failure) -> Failure {
+        match self.doubt.borrow().as_ref() {
+            Some(doubt) => Failure::Unconfirmed {
+                reason: doubt.clone().but(&failure.reason().message),
+            },
+            None => failure,
+        }
     }
 
     /// The same for an outcome's words.
