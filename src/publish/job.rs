@@ -86,7 +86,8 @@ impl Job {
                     outcome: RefCell::new(None),
                 })
             }
-            Err(Refused { outcome, locked }) => {
+            Err(refused) => {
+                let Refused { outcome, locked } = *refused;
                 let (checkpoint, took) = (post.checkpoint.clone(), Duration::ZERO);
                 let settled = Settled {
                     post,
@@ -237,16 +238,19 @@ impl Keyrings {
     }
 }
 
+/// What a post needs on its way.
+type Prepared = (&'static dyn Platform, Vec<Facts>, Rc<Keyring>);
+
 /// What becomes of a post that does not set out.
 struct Refused {
     outcome: Outcome,
     locked: Option<String>,
 }
 
-impl From<Outcome> for Refused {
+impl From<Outcome> for Box<Refused> {
     fn from(outcome: Outcome) -> Self {
         let locked = None;
-        Self { outcome, locked }
+        Self::new(Refused { outcome, locked })
     }
 }
 
@@ -255,7 +259,7 @@ fn prepare(
     settings: &Settings,
     policy: &media::Policy,
     keyrings: &mut Keyrings,
-) -> Result<(&'static dyn Platform, Vec<Facts>, Rc<Keyring>), Refused> {
+) -> Result<Prepared, Box<Refused>> {
     match post.action {
         Action::Expire => return Err(Outcome::Expired.into()),
         Action::Recover => return prepare_recovery(post, settings, keyrings),
@@ -278,10 +282,10 @@ fn prepare(
     let sealed = sealed.ok_or_else(|| without_token(post))?;
     match keyrings.of(&post.account, sealed, settings.key.as_ref()) {
         Ok(keyring) => Ok((platform, facts, keyring)),
-        Err(why) => Err(Refused {
+        Err(why) => Err(Box::new(Refused {
             outcome: Outcome::Released,
             locked: Some(why),
-        }),
+        })),
     }
 }
 
@@ -290,7 +294,7 @@ fn prepare_recovery(
     post: &ClaimedPost,
     settings: &Settings,
     keyrings: &mut Keyrings,
-) -> Result<(&'static dyn Platform, Vec<Facts>, Rc<Keyring>), Refused> {
+) -> Result<Prepared, Box<Refused>> {
     let platform = platform::by_name(&post.account.platform).ok_or_else(interrupted)?;
     let sealed = post
         .account
@@ -298,9 +302,11 @@ fn prepare_recovery(
         .as_deref()
         .ok_or_else(interrupted)?;
     let opened = keyrings.of(&post.account, sealed, settings.key.as_ref());
-    let keyring = opened.map_err(|why| Refused {
-        outcome: interrupted(),
-        locked: Some(why),
+    let keyring = opened.map_err(|why| {
+        Box::new(Refused {
+            outcome: interrupted(),
+            locked: Some(why),
+        })
     })?;
     Ok((platform, Vec::new(), keyring))
 }

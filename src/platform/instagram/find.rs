@@ -105,16 +105,15 @@ pub(super) async fn found(
     checkpoint: &Checkpoint,
     container: &str,
 ) -> Published {
-    let mut published = match listed(session, checkpoint).await {
-        Ok(Some(post)) => Published::at(post.id, post.permalink),
-        _ => {
-            let mut unnamed = Published::at(container, None);
-            unnamed.warnings.push(
-                "Instagram published it, but its list does not show which post it is; the id is that of its upload"
-                    .to_owned(),
-            );
-            unnamed
-        }
+    let mut published = if let Ok(Some(post)) = listed(session, checkpoint).await {
+        Published::at(post.id, post.permalink)
+    } else {
+        let mut unnamed = Published::at(container, None);
+        unnamed.warnings.push(
+            "Instagram published it, but its list does not show which post it is; the id is that of its upload"
+                .to_owned(),
+        );
+        unnamed
     };
     if content::first_comment(&session.post.content).is_some() {
         published
