@@ -46,6 +46,7 @@ mod errors;
 mod figures;
 mod find;
 mod flow;
+mod lookup;
 mod tokens;
 mod upload;
 
@@ -195,10 +196,10 @@ impl Platform for Instagram {
 
     fn look_up<'a>(
         &'a self,
-        _session: &'a Session<'a>,
-        _checkpoint: Option<&'a Value>,
+        session: &'a Session<'a>,
+        checkpoint: Option<&'a Value>,
     ) -> LocalBoxFuture<'a, Result<Found, Failure>> {
-        async move { Ok(Found::Unknown("it was not looked up")) }.boxed_local()
+        lookup::look_up(session, checkpoint).boxed_local()
     }
 
     fn can_refresh(&self, api: &Api<'_>) -> bool {
