@@ -8,6 +8,9 @@
 
 mod support;
 
+#[path = "facebook/lookup.rs"]
+mod lookup;
+
 use std::time::Duration;
 
 use publisher::account::App;
@@ -846,6 +849,7 @@ mod twin {
     use super::*;
 
     #[tokio::test]
+    #[expect(clippy::too_many_lines, reason = "one table of refusals")]
     async fn the_twin_refuses_what_the_documentation_refuses() {
         let stage = stage().await;
         let photo = stage.sample("1080x1080.jpg");

@@ -16,6 +16,8 @@ mod doubt;
 mod endpoints;
 #[path = "linkedin/kinds.rs"]
 mod kinds;
+#[path = "linkedin/look_up.rs"]
+mod look_up;
 #[path = "linkedin/strictness.rs"]
 mod strictness;
 #[path = "linkedin/uploads.rs"]

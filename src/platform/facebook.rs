@@ -26,9 +26,9 @@
 //! | post | a photo from a file, or up to 10 photos | photos, unpublished; FEED |
 //! | post | a video at a URL | VIDEOS; Facebook fetches it and shows it when it is processed |
 //! | post | a video from a file | videos: start, transfer …; FINISH |
-//! | reel | a video | video_reels: start, the bytes or their URL to rupload; FINISH; its status |
-//! | story | a photo | photos, unpublished; PHOTO_STORIES |
-//! | story | a video | as a reel's, with video_stories |
+//! | reel | a video | `video_reels`: start, the bytes or their URL to rupload; FINISH; its status |
+//! | story | a photo | photos, unpublished; `PHOTO_STORIES` |
+//! | story | a video | as a reel's, with `video_stories` |
 //!
 //! A photo from a file is not published by the request that carries it: should that break off, nobody would know.
 //! Options: `title` (videos and reels), `first_comment`.

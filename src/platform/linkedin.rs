@@ -45,6 +45,7 @@ use crate::outcome::Failure;
 use crate::review::Review;
 
 mod account;
+mod look_up;
 mod progress;
 mod reply;
 mod rules;
@@ -210,10 +211,10 @@ impl Platform for LinkedIn {
 
     fn look_up<'a>(
         &'a self,
-        _session: &'a Session<'a>,
-        _checkpoint: Option<&'a Value>,
+        session: &'a Session<'a>,
+        checkpoint: Option<&'a Value>,
     ) -> LocalBoxFuture<'a, Result<Found, Failure>> {
-        async move { Ok(Found::Unknown("it was not looked up")) }.boxed_local()
+        look_up::look_up(session, checkpoint).boxed_local()
     }
 
     fn can_refresh(&self, api: &Api<'_>) -> bool {

@@ -82,7 +82,7 @@ async fn route(call: &Call<'_>, form: Option<bytes::Form>) -> Result<Reply, Grap
     match (call.method, path.as_slice()) {
         (&Method::GET, ["oauth", "access_token"]) => login::exchange(&asked),
         (&Method::GET, ["debug_token"]) => login::debug(&asked),
-        (&Method::GET, ["me", "accounts"]) => login::accounts(&asked),
+        (&Method::GET, ["me", "accounts"]) => Ok(login::accounts(&asked)),
         (&Method::POST, [page, edge]) if is_page(page) => post(&asked, page, edge).await,
         (&Method::GET, [page, edge]) if is_page(page) => list(&asked, page, edge),
         (&Method::POST, [id, "comments"]) => feed::comment(&asked, id),

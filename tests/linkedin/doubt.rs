@@ -212,3 +212,26 @@ async fn what_was_changed_meanwhile_is_not_sent_after_what_is_in_doubt() {
     assert_eq!(second.verdict, "unconfirmed [in_doubt]");
     assert_eq!(requests(&stage).await, before);
 }
+
+#[tokio::test]
+async fn a_post_that_is_only_to_be_looked_up_is_never_sent() {
+    let recover = json!({"body": "Hi", "action": "recover"});
+    for (fault, verdict) in [
+        ("500", "unconfirmed [in_doubt]"),
+        ("500-after-accept", "done"),
+    ] {
+        let stage = page(&[&format!("linkedin:{fault}")]).await;
+        let first = stage.publish(text("Hi")).await;
+        let seen = stage.posts().await.len();
+        stage.heal().await;
+        let second = stage.go_on(recover.clone(), first.checkpoint).await;
+        assert_eq!(second.verdict, verdict, "{fault}");
+        assert_eq!(stage.posts().await.len(), seen, "{fault}");
+    }
+    let stage = page(&["linkedin:429"]).await;
+    let first = stage.publish(text("Hi")).await;
+    stage.heal().await;
+    let second = stage.go_on(recover, first.checkpoint).await;
+    assert_eq!(second.verdict, "unconfirmed [in_doubt]");
+    assert_eq!(stage.posts().await.len(), 0);
+}

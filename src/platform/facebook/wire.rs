@@ -83,7 +83,8 @@ pub(super) struct Looked {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct VideoStatus {
-    video_status: String,
+    #[serde(rename = "video_status")]
+    overall: String,
     uploading_phase: Phase,
     processing_phase: Phase,
     publishing_phase: Phase,
@@ -129,13 +130,12 @@ impl VideoStatus {
     /// Whether it has all of the video.
     pub(super) fn is_whole(&self) -> bool {
         // `complete` in Meta's samples, `completed` in its text.
-        self.uploading_phase.status.starts_with("complete")
-            || self.video_status == "upload_complete"
+        self.uploading_phase.status.starts_with("complete") || self.overall == "upload_complete"
     }
 
     /// Whether it is at work on a video that it has.
     pub(super) fn is_processed(&self) -> bool {
-        matches!(self.video_status.as_str(), "processing" | "ready")
+        matches!(self.overall.as_str(), "processing" | "ready")
     }
 
     pub(super) fn proof(&self) -> Proof {
@@ -147,10 +147,7 @@ impl VideoStatus {
             &self.processing_phase,
             &self.publishing_phase,
         ];
-        let is_broken = matches!(
-            self.video_status.as_str(),
-            "error" | "expired" | "upload_failed"
-        );
+        let is_broken = matches!(self.overall.as_str(), "error" | "expired" | "upload_failed");
         if is_broken || phases.iter().any(|phase| phase.status == "error") {
             let told = phases
                 .iter()
@@ -161,7 +158,7 @@ impl VideoStatus {
             return Proof::Broken(one_line(words, WORDS_LIMIT));
         }
         let waits = matches!(
-            self.video_status.as_str(),
+            self.overall.as_str(),
             "uploading" | "upload_complete" | "draft"
         );
         if waits || self.publishing_phase.publish_status == "draft" {

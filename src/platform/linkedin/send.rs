@@ -4,24 +4,23 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::{Method, RequestBuilder};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::look_up::{Latest, latest};
 use super::progress::{Progress, Stage, State, encoded, fingerprint};
 use super::reply::{ErrorReply, classify, made};
-use super::share::{filled, share, unescape};
+use super::share::{filled, share};
 use super::upload::{look_pause, media_of, plan};
 use super::{is_organization, rest};
 use crate::http::{Effect, Session, unreadable};
 use crate::outcome::{Failure, Published, Reason};
 use crate::platform::Step;
+use crate::post::Action;
 
 /// Before an unanswered post is asked after: LinkedIn may still be at work on it.
 const DOUBT_PAUSE: Duration = Duration::from_secs(5);
 /// How long LinkedIn surely knows a duplicate is not documented; so long it is trusted to.
 const DUPLICATE_WINDOW: TimeDelta = TimeDelta::minutes(5);
-/// Two clocks are seldom further apart.
-const CLOCKS_APART: TimeDelta = TimeDelta::minutes(2);
 
 fn request(session: &Session<'_>, body: &Value) -> RequestBuilder {
     rest(&session.api, Method::POST, "/rest/posts").json(body)
@@ -29,6 +28,11 @@ fn request(session: &Session<'_>, body: &Value) -> RequestBuilder {
 
 /// Sends the post, for the first time as far as LinkedIn is concerned.
 pub(super) async fn send(session: &Session<'_>, mut progress: Progress) -> Result<Step, Failure> {
+    if session.post.action != Action::Publish {
+        return Err(Failure::Unconfirmed {
+            reason: in_doubt("the run that was about to send it ended"),
+        });
+    }
     let are_there = progress.media.iter().all(|asset| asset.urn().is_some());
     if !are_there || !progress.is_of(&media_of(session)?) {
         // Somebody changed the post; nothing of it was accepted.
@@ -103,12 +107,14 @@ pub(super) async fn settle(
         });
     }
     if is_organization(&session.post.account)
-        && let Some(urn) = look_up(session, &body, sent_at).await
+        // One that is not found, or may not be looked for, proves nothing so soon.
+        && let Ok(Latest::Shows(urn)) = latest(session, &body, sent_at).await
     {
         return Ok(Step::Done(live(session, &urn).await));
     }
     let age = session.api.now - sent_at;
-    if age < TimeDelta::zero() || age > DUPLICATE_WINDOW {
+    let is_in_time = (TimeDelta::zero()..=DUPLICATE_WINDOW).contains(&age);
+    if !is_in_time || session.post.action != Action::Publish {
         return Err(Failure::Unconfirmed {
             reason: in_doubt("LinkedIn did not answer, and it is too late to ask again safely"),
         });
@@ -157,61 +163,16 @@ fn still_in_doubt(failure: Failure) -> Failure {
     }
 }
 
-/// The post among the page's latest. One that is not found, or may not be looked for, proves nothing.
-async fn look_up(session: &Session<'_>, sent: &Value, sent_at: DateTime<Utc>) -> Option<String> {
-    let path = format!(
-        "/rest/posts?q=author&author={}&count=10&sortBy=LAST_MODIFIED",
-        encoded(&session.post.account.external_id)
-    );
-    let request = rest(&session.api, Method::GET, &path).header("X-RestLi-Method", "FINDER");
-    let reply = session.api.send(request, Effect::Reads).await.ok()?;
-    let found: Found = reply.status.is_success().then(|| reply.json()).flatten()?;
-    let since = (sent_at - CLOCKS_APART).timestamp_millis();
-    let same = found
-        .elements
-        .into_iter()
-        .find(|element| element.is(sent, since))?;
-    same.id
+/// A post that LinkedIn has.
+pub(super) fn at(urn: &str) -> Published {
+    let permalink = format!("https://www.linkedin.com/feed/update/{urn}/");
+    Published::at(urn, Some(permalink))
 }
 
-#[derive(Deserialize)]
-struct Found {
-    elements: Vec<Element>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Element {
-    id: Option<String>,
-    commentary: Option<String>,
-    created_at: Option<i64>,
-    content: Value,
-    lifecycle_state: Option<String>,
-}
-
-impl Element {
-    /// Whether it is what was sent, made since then (in Unix milliseconds).
-    fn is(&self, sent: &Value, since: i64) -> bool {
-        let text = |commentary: Option<&str>| unescape(commentary.unwrap_or_default());
-        let same_text = text(self.commentary.as_deref()) == text(sent["commentary"].as_str());
-        let is_new = self.created_at.is_some_and(|created| created >= since);
-        let is_live = self.lifecycle_state.as_deref() != Some("PUBLISH_FAILED");
-        same_text && is_new && is_live && main_thing(&self.content) == main_thing(&sent["content"])
-    }
-}
-
-/// What a post's content is about: its link, or its first medium.
-fn main_thing(content: &Value) -> Option<&str> {
-    let things = ["/article/source", "/media/id", "/multiImage/images/0/id"];
-    let mut things = things.iter().filter_map(|at| content.pointer(at));
-    things.next()?.as_str()
-}
-
-/// A post that LinkedIn has, with its first comment.
+/// The same with its first comment.
 async fn live(session: &Session<'_>, urn: &str) -> Published {
     session.accepted(urn);
-    let permalink = format!("https://www.linkedin.com/feed/update/{urn}/");
-    let published = Published::at(urn, Some(permalink));
+    let published = at(urn);
     match filled(&session.post.content, "first_comment") {
         None => published,
         Some(text) => published.but("the first comment", comment(session, urn, text).await),

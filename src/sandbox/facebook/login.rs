@@ -82,9 +82,9 @@ pub(super) fn page_token(asked: &Asked<'_, '_>, page: &str) -> Result<Reply, Gra
     Ok(world.step(Platform::Facebook, Step::Token, refuse, accept))
 }
 
-pub(super) fn accounts(asked: &Asked<'_, '_>) -> Result<Reply, GraphError> {
+pub(super) fn accounts(asked: &Asked<'_, '_>) -> Reply {
     if let Some(refused) = asked.refused(LISTING) {
-        return Ok(refused);
+        return refused;
     }
     let mut world = asked.call.flight.twin.world();
     let accept = |world: &mut World| {
@@ -96,7 +96,7 @@ pub(super) fn accounts(asked: &Asked<'_, '_>) -> Result<Reply, GraphError> {
             "tasks": ["CREATE_CONTENT", "MODERATE"],
         }]}))
     };
-    Ok(world.step(Platform::Facebook, Step::Token, refuse, accept))
+    world.step(Platform::Facebook, Step::Token, refuse, accept)
 }
 
 /// `debug_token`, with the app's own token: `id|secret`.
