@@ -9,7 +9,7 @@ use publisher::journal::{Journal, Page};
 use publisher::limits::Limits;
 use publisher::media::{self, Facts};
 use publisher::outcome::{Failure, Published};
-use publisher::platform::{self, Platform, Step};
+use publisher::platform::{self, Found, Platform, Step};
 use publisher::post::ClaimedPost;
 use publisher::review;
 use publisher::sandbox::{Fault, Sandbox, Settings};
@@ -213,6 +213,60 @@ impl Stage {
             .await
     }
 
+    /// Asks what became of a post that may be live, as a later run does.
+    pub async fn look_up(
+        &self,
+        mut content: Value,
+        checkpoint: Option<Value>,
+    ) -> Result<Found, Failure> {
+        content["action"] = json!("recover");
+        let post = self.claimed(&content);
+        let (facts, _) = media::examine(&post.content, &self.http().media);
+        let (journal, trail) = (Journal::new(Uuid::nil(), None), Trail::default());
+        let found = self
+            .api(async |api| {
+                let session =
+                    self.session(api, &post, &facts, &trail, &journal, checkpoint.as_ref());
+                self.platform.look_up(&session, checkpoint.as_ref()).await
+            })
+            .await;
+        assert!(!trail.sent.get(), "a look-up only reads");
+        found
+    }
+
+    fn session<'a>(
+        &self,
+        api: &Api<'a>,
+        post: &'a ClaimedPost,
+        facts: &'a [Facts],
+        trail: &'a Trail,
+        journal: &'a Journal,
+        checkpoint: Option<&'a Value>,
+    ) -> Session<'a> {
+        Session {
+            api: Api {
+                account: api.account,
+                credentials: api.credentials,
+                app: api.app,
+                http: api.http,
+                base: api.base,
+                version: api.version,
+                limits: api.limits,
+                now: api.now,
+            },
+            page: Page {
+                journal,
+                clock: Clock::at(api.now),
+                post,
+                checkpoint,
+            },
+            post,
+            facts,
+            lease_ends: Instant::now() + self.lease,
+            trail,
+        }
+    }
+
     /// Publishes without a look at media that are elsewhere: what is wrong with them, the platform finds out.
     pub async fn go_on_unseen(&self, content: Value) -> Ending {
         let post = self.claimed(&content);
@@ -255,28 +309,7 @@ impl Stage {
     ) -> Ending {
         let (journal, trail) = (Journal::new(Uuid::nil(), None), Trail::default());
         for _ in 0..MOST_STEPS {
-            let session = Session {
-                api: Api {
-                    account: api.account,
-                    credentials: api.credentials,
-                    app: api.app,
-                    http: api.http,
-                    base: api.base,
-                    version: api.version,
-                    limits: api.limits,
-                    now: api.now,
-                },
-                page: Page {
-                    journal: &journal,
-                    clock: Clock::at(api.now),
-                    post,
-                    checkpoint: checkpoint.as_ref(),
-                },
-                post,
-                facts,
-                lease_ends: Instant::now() + self.lease,
-                trail: &trail,
-            };
+            let session = self.session(api, post, facts, &trail, &journal, checkpoint.as_ref());
             let ending = match self.platform.step(&session, checkpoint.as_ref()).await {
                 Ok(Step::Wait {
                     checkpoint: next,

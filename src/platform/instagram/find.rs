@@ -99,30 +99,6 @@ pub(super) async fn published(
     }
 }
 
-/// The same without adding anything to it.
-pub(super) async fn found(
-    session: &Session<'_>,
-    checkpoint: &Checkpoint,
-    container: &str,
-) -> Published {
-    let mut published = if let Ok(Some(post)) = listed(session, checkpoint).await {
-        Published::at(post.id, post.permalink)
-    } else {
-        let mut unnamed = Published::at(container, None);
-        unnamed.warnings.push(
-            "Instagram published it, but its list does not show which post it is; the id is that of its upload"
-                .to_owned(),
-        );
-        unnamed
-    };
-    if content::first_comment(&session.post.content).is_some() {
-        published
-            .warnings
-            .push("the first comment may be missing: look at the post".to_owned());
-    }
-    published
-}
-
 /// Completes a post that was found. Its first comment may be there already.
 pub(super) async fn complete(session: &Session<'_>, post: Post) -> Published {
     let published = Published::at(post.id.as_str(), post.permalink);

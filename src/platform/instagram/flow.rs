@@ -16,7 +16,7 @@ use super::{Login, find, path, upload};
 use crate::http::{Effect, Reply, Session, one_line, unreadable};
 use crate::media::{self, Family};
 use crate::outcome::{Failure, Pause, Reason, Scope};
-use crate::platform::{Found, Step, graph};
+use crate::platform::{Step, graph};
 use crate::post::Media;
 use crate::review::named;
 
@@ -59,27 +59,6 @@ pub(super) async fn step(
         Ok(Look::Unknown) => unknown(session, checkpoint).await,
         Err(failure) if checkpoint.doubts > 0 => still_in_doubt(checkpoint, failure),
         Err(failure) => Err(failure),
-    }
-}
-
-/// What became of a post, by its container's status. Nothing is sent.
-pub(super) async fn look_up(
-    session: &Session<'_>,
-    checkpoint: Option<&Value>,
-) -> Result<Found, Failure> {
-    let checkpoint = checkpoint.map(Checkpoint::read).transpose()?;
-    let known = checkpoint.and_then(|own| Some((own.id.clone()?, own)));
-    let Some((id, checkpoint)) = known else {
-        return Ok(Found::Unknown("no container of the post is known"));
-    };
-    match look(session, &id).await? {
-        // One that was replaced is never ready, so there is no later one.
-        Look::Ready => Ok(Found::Absent),
-        Look::Published => Ok(Found::Live(find::found(session, &checkpoint, &id).await)),
-        Look::Processing => Ok(Found::Unknown("its container is still being processed")),
-        Look::Gone(_) | Look::Broken(_) | Look::Unknown => Ok(Found::Unknown(
-            "its container is of no use any more, and another may have taken its place",
-        )),
     }
 }
 
@@ -307,7 +286,7 @@ struct Made {
 }
 
 /// What a container's status says.
-enum Look {
+pub(super) enum Look {
     Ready,
     Processing,
     Published,
@@ -318,7 +297,7 @@ enum Look {
     Unknown,
 }
 
-async fn look(session: &Session<'_>, id: &str) -> Result<Look, Failure> {
+pub(super) async fn look(session: &Session<'_>, id: &str) -> Result<Look, Failure> {
     let request = session
         .api
         .request(Method::GET, &path(&session.api, id))
