@@ -280,10 +280,14 @@ async fn taken(job: &Job, context: &Context<'_>) -> Result<Step, Failure> {
     if !job.recovers() && job.checkpoint.borrow().is_none() {
         job.look(context).await?;
     }
-    tokens::ahead(job, context).await?;
+    tokens::ahead(job, context)
+        .await
+        .map_err(|failure| job.or_in_doubt(failure))?;
     match one_step(job, context).await {
         Err(Failure::Unauthorized { reason }) => {
-            tokens::after_refusal(job, context, reason).await?;
+            tokens::after_refusal(job, context, reason)
+                .await
+                .map_err(|failure| job.or_in_doubt(failure))?;
             one_step(job, context).await
         }
         result => result,
@@ -336,6 +340,7 @@ fn decide(
         Ok(Step::Wait { checkpoint, after }) => {
             // A step that can wait has nothing in doubt.
             job.trail.sent.set(false);
+            *job.doubt.borrow_mut() = None;
             *job.checkpoint.borrow_mut() = Some(checkpoint);
             let waiting = Outcome::Waiting {
                 due_at: now + after,
@@ -353,6 +358,7 @@ fn decide(
             reason,
         }) => {
             // It stays "sent": cut off here, it is unconfirmed.
+            *job.doubt.borrow_mut() = Some(reason.clone());
             *job.checkpoint.borrow_mut() = Some(checkpoint);
             let mut unconfirmed = Outcome::Unconfirmed { reason };
             job.redact_outcome(&mut unconfirmed);

@@ -8,6 +8,9 @@
 
 mod support;
 
+#[path = "facebook/lookup.rs"]
+mod lookup;
+
 use std::time::Duration;
 
 use publisher::account::App;

@@ -7,6 +7,9 @@
 
 mod support;
 
+#[path = "instagram/lookup.rs"]
+mod lookup;
+
 use publisher::account::App;
 use publisher::outcome::Failure;
 use reqwest::Method;

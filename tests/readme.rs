@@ -19,7 +19,10 @@ fn help(arguments: &[&str]) -> String {
 fn variables(text: &str) -> BTreeSet<&str> {
     let words = text.split(|c: char| !c.is_ascii_uppercase() && c != '_');
     words
-        .filter(|word| word.starts_with("PUBLISHER_") || *word == "DATABASE_URL")
+        // `PUBLISHER_<NAME>_…` are one for each platform.
+        .filter(|word| {
+            word.starts_with("PUBLISHER_") && *word != "PUBLISHER_" || *word == "DATABASE_URL"
+        })
         .collect()
 }
 
@@ -38,6 +41,9 @@ fn its_flags_exist() {
     let commands = ["run", "sandbox", "migrate", "demo"].map(|command| help(&[command, "--help"]));
     let more = [
         ["accounts", "add"],
+        ["accounts", "check"],
+        ["limits", "set"],
+        ["limits", "clear"],
         ["posts", "add"],
         ["posts", "import"],
         ["posts", "list"],
@@ -55,6 +61,42 @@ fn its_flags_exist() {
             foreign || all.contains(flag),
             "{flag} is in the README and in no --help"
         );
+    }
+}
+
+#[test]
+fn it_names_every_platform_option_and_setting() {
+    let tables: BTreeSet<&str> = README.split('`').collect();
+    for platform in publisher::platform::all() {
+        assert!(README.contains(&format!("\n| {} | ", platform.name())));
+        for (name, help) in platform.options().iter().chain(platform.settings()) {
+            assert!(tables.contains(name), "{}: {name}", platform.name());
+            assert!(!help.is_empty());
+        }
+    }
+}
+
+/// What the platforms take, and who says so: every figure has a name with its unit, a source and a date.
+#[test]
+fn every_figure_has_its_source() {
+    for platform in publisher::platform::all() {
+        let mut names = BTreeSet::new();
+        for figure in platform.figures() {
+            let name = figure.name;
+            assert!(
+                names.insert(name),
+                "{}: {name} is there twice",
+                platform.name()
+            );
+            assert!(figure.value >= 0.0 && !figure.source.is_empty(), "{name}");
+            let (year, month) = figure.as_of.split_once('-').unwrap();
+            let is_date = (2015..2100).contains(&year.parse::<u32>().unwrap())
+                && (1..=12).contains(&month.parse::<u32>().unwrap());
+            assert!(is_date, "{name}: {}", figure.as_of);
+        }
+        for quota in platform.quotas() {
+            assert!(names.contains(quota.figure), "{}", quota.figure);
+        }
     }
 }
 
@@ -106,7 +148,6 @@ fn its_sql_works() {
         "SET ROLE {role}; {}",
         block("INSERT INTO publisher.posts")
     ));
-    world.execute(&block("INSERT INTO publisher.limits"));
     assert_eq!(world.statuses(), "canceled 1, pending 13");
     let instant = "SELECT to_char(scheduled_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') FROM posts WHERE external_ref = 'cms-4711'";
     assert_eq!(world.value(instant), "2030-03-31 07:00");

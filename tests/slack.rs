@@ -189,7 +189,7 @@ async fn replies_go_to_their_thread() {
     assert_eq!(ending.verdict, "rejected [rejected]");
     assert!(ending.message.contains("C0OTHER") && ending.message.contains("C024BE91L"));
     let unknown =
-        json!({"kind": "reply", "body": "x", "options": {"thread_ts": "1503435956.000247"}});
+        json!({"kind": "reply", "body": "x", "options": {"thread_ts": "1503435956.000248"}});
     let ending = stage.publish(unknown).await;
     assert_eq!(ending.verdict, "rejected [rejected]");
     assert_eq!(ending.code.as_deref(), Some("cannot_reply_to_message"));

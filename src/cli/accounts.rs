@@ -45,8 +45,8 @@ enum Command {
     /// Add an account, or give an existing one a new token.
     ///
     /// The token is read from standard input, or asked for on a terminal; it is never an argument, where other
-    /// processes could see it. A JSON object of "access_token", "refresh_token", "client_id" and "client_secret" is
-    /// taken, too; with a refresh token alone (for facebook: the long-lived token of a user) the platform is asked for
+    /// processes could see it. A JSON object of "`access_token`", "`refresh_token`", "`client_id`" and "`client_secret`"
+    /// is taken, too; with a refresh token alone (for facebook: the long-lived token of a user) the platform is asked for
     /// an access token at once.
     Add(Add),
     /// List the accounts.

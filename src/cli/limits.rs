@@ -18,7 +18,7 @@ const WINDOWS: [&str; 4] = ["minute", "hour", "day", "month"];
 
 /// Show, set and clear limits, and the pauses that platforms asked for.
 ///
-/// A SCOPE is owner:NAME, platform:NAME, or account:ID (also account:PLATFORM:EXTERNAL_ID). What is over a limit
+/// A SCOPE is owner:NAME, platform:NAME, or account:ID (also by its name, as in account:slack:C024BE91L). What is over a limit
 /// stays pending; of several limits the strictest holds.
 #[derive(Clone, Debug, Args)]
 pub struct Limits {

@@ -163,7 +163,11 @@ impl Checker {
         let mut row = Row::new(record);
         row.check_fields();
         let account = self.account(&mut row);
-        let times = Times::read(&mut row, account.as_ref().map(|a| a.timezone.as_str()));
+        let times = Times::read(
+            &mut row,
+            account.as_ref().map(|a| a.timezone.as_str()),
+            self.now,
+        );
         let content = content::read(&mut row, &self.directory);
         if let Some(account) = &account {
             check_platform(&mut row, account, &content, &self.media, &self.platforms);

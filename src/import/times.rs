@@ -16,7 +16,7 @@ pub(super) struct Times {
 }
 
 impl Times {
-    pub(super) fn read(row: &mut Row<'_>, account_zone: Option<&str>) -> Self {
+    pub(super) fn read(row: &mut Row<'_>, account_zone: Option<&str>, now: DateTime<Utc>) -> Self {
         let timezone = row.text("timezone");
         if let Some(Err(message)) = timezone.as_deref().map(schedule::parse_zone) {
             row.problem("timezone", message);
@@ -28,7 +28,7 @@ impl Times {
             };
         }
         let zone = timezone.as_deref().or(account_zone);
-        let when = scheduled(row, zone);
+        let when = scheduled(row, zone, now);
         let expires = row
             .text("expires_at")
             .and_then(|text| row.keep("expires_at", schedule::parse_when(&text, zone)));
@@ -64,10 +64,13 @@ impl Times {
     }
 }
 
-fn scheduled(row: &mut Row<'_>, zone: Option<&str>) -> Option<When> {
+fn scheduled(row: &mut Row<'_>, zone: Option<&str>, now: DateTime<Utc>) -> Option<When> {
     match (row.text("scheduled_at"), row.text("local_time")) {
         (Some(text), None) => {
-            let at = row.keep("scheduled_at", schedule::parse_instant(&text))?;
+            let at = match text.as_str() {
+                "now" => now,
+                text => row.keep("scheduled_at", schedule::parse_instant(text))?,
+            };
             Some(When {
                 at,
                 local: None,

@@ -11,7 +11,8 @@
 //!   documented. From 95 % of the app's calls on (`X-App-Usage`), all pages pause for 15 minutes.
 //! - **Idempotency**: none. Error 506 reports identical content, which is a hint and no proof. A video or a reel has its
 //!   id before it is published, and its status tells what became of it.
-//! - **Look-up**: that status; `GET /{page}/published_posts`, by text and time; `GET /{page}/video_reels`.
+//! - **Look-up**: that status; `GET /{page}/published_posts`, by text and time, or by the ids of photos that are known;
+//!   `GET /{page}/videos` and `/video_reels`, which prove nothing by what they lack: a video is processed first.
 //! - **Doubts**: how many photos a post may have (other tools stop at 10), how large a video may be (Meta's pages say
 //!   1 GB, 1.75 GB, 2 GB and 10 GB) and how long a title may be. Whether error 6000 passes: it is tried again. What a
 //!   second `finish` of the same reel does: it is sent only if the first one surely did nothing, and the same id can't
@@ -48,6 +49,7 @@ use crate::review::Review;
 mod checkpoint;
 mod feed;
 mod login;
+mod lookup;
 mod photos;
 mod rules;
 mod transfer;
@@ -228,10 +230,10 @@ impl Platform for Facebook {
 
     fn look_up<'a>(
         &'a self,
-        _session: &'a Session<'a>,
-        _checkpoint: Option<&'a Value>,
+        session: &'a Session<'a>,
+        checkpoint: Option<&'a Value>,
     ) -> LocalBoxFuture<'a, Result<Found, Failure>> {
-        async move { Ok(Found::Unknown("it was not looked up")) }.boxed_local()
+        lookup::look_up(session, checkpoint).boxed_local()
     }
 
     fn can_refresh(&self, api: &Api<'_>) -> bool {

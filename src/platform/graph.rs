@@ -20,6 +20,8 @@ use serde_json::Value;
 use crate::http::{Api, Effect, Reply, Session, by_status, in_doubt, one_line, unreadable};
 use crate::outcome::{Failure, Pause, Reason, Scope};
 
+pub(super) mod list;
+
 /// The version of 2026-02-18, supported for at least two years.
 const VERSION: &str = "v25.0";
 /// Limits count over a rolling hour; so long it is where the reply names no time.
@@ -230,6 +232,16 @@ pub(super) fn classify(reply: &Reply, effect: Effect) -> Failure {
             _ => error.rejected(),
         },
     }
+}
+
+/// Whether the token lacks a permission for what was asked.
+pub(super) fn lacks_permission(failure: &Failure) -> bool {
+    let Failure::NeedsLogin { reason } = failure else {
+        return false;
+    };
+    let code = reason.code.as_deref().unwrap_or_default();
+    let code = code.split(['/', ' ']).next().unwrap_or_default();
+    matches!(code.parse(), Ok(3 | 10 | 200..=299))
 }
 
 /// What the error that `debug_token` reports of a token means.

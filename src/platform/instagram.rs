@@ -14,7 +14,8 @@
 //! - **Idempotency**: a container is published once. Its id is in the checkpoint before it is published, and its
 //!   status is read before every try.
 //! - **Look-up**: a container that is `PUBLISHED` is live, one that is `FINISHED` is not; which post it became, only
-//!   `GET /{account}/media` (stories: `/stories`) tells, by caption and time.
+//!   `GET /{account}/media` (stories: `/stories`, for a day) tells, by caption, kind and time. What has no caption is not
+//!   recognized there by these alone.
 //! - **Doubts**: what publishing a published container answers is not documented, so it is never tried. Whether `MB`
 //!   means 10⁶ bytes or 2²⁰ is not said; the smaller is taken. Nothing is said of how long a video in a carousel may be;
 //!   it is taken as a reel. The unit of captions is not said; characters are Unicode's. What renewing a token that is
@@ -46,6 +47,7 @@ mod errors;
 mod figures;
 mod find;
 mod flow;
+mod lookup;
 mod tokens;
 mod upload;
 
@@ -195,10 +197,10 @@ impl Platform for Instagram {
 
     fn look_up<'a>(
         &'a self,
-        _session: &'a Session<'a>,
-        _checkpoint: Option<&'a Value>,
+        session: &'a Session<'a>,
+        checkpoint: Option<&'a Value>,
     ) -> LocalBoxFuture<'a, Result<Found, Failure>> {
-        async move { Ok(Found::Unknown("it was not looked up")) }.boxed_local()
+        lookup::look_up(session, checkpoint).boxed_local()
     }
 
     fn can_refresh(&self, api: &Api<'_>) -> bool {

@@ -36,6 +36,8 @@ pub(super) struct Job {
     pub(super) trail: Trail,
     pub(super) checkpoint: RefCell<Option<Value>>,
     pub(super) started: Cell<Option<Instant>>,
+    /// Why it may be live already, while that is so.
+    pub(super) doubt: RefCell<Option<Reason>>,
     pub(super) short_waits: Cell<u32>,
     pub(super) took: Cell<Duration>,
     pub(super) outcome: RefCell<Option<Outcome>>,
@@ -78,12 +80,14 @@ impl Job {
                     trail: Trail::default(),
                     checkpoint,
                     started: Cell::new(None),
+                    doubt: RefCell::new(None),
                     short_waits: Cell::new(0),
                     took: Cell::new(Duration::ZERO),
                     outcome: RefCell::new(None),
                 })
             }
-            Err(Refused { outcome, locked }) => {
+            Err(refused) => {
+                let Refused { outcome, locked } = *refused;
                 let (checkpoint, took) = (post.checkpoint.clone(), Duration::ZERO);
                 let settled = Settled {
                     post,
@@ -180,6 +184,16 @@ impl Job {
         Err(Failure::rejected(problems.join("; ")))
     }
 
+    /// What a failure before a step means: a post that is in doubt stays so.
+    pub(super) fn or_in_doubt(&self, failure: Failure) -> Failure {
+        match self.doubt.borrow().as_ref() {
+            Some(doubt) => Failure::Unconfirmed {
+                reason: doubt.clone().but(&failure.reason().message),
+            },
+            None => failure,
+        }
+    }
+
     /// The same for an outcome's words.
     pub(super) fn redact_outcome(&self, outcome: &mut Outcome) {
         if let Some(reason) = outcome.reason_mut() {
@@ -224,16 +238,19 @@ impl Keyrings {
     }
 }
 
+/// What a post needs on its way.
+type Prepared = (&'static dyn Platform, Vec<Facts>, Rc<Keyring>);
+
 /// What becomes of a post that does not set out.
 struct Refused {
     outcome: Outcome,
     locked: Option<String>,
 }
 
-impl From<Outcome> for Refused {
+impl From<Outcome> for Box<Refused> {
     fn from(outcome: Outcome) -> Self {
         let locked = None;
-        Self { outcome, locked }
+        Self::new(Refused { outcome, locked })
     }
 }
 
@@ -242,7 +259,7 @@ fn prepare(
     settings: &Settings,
     policy: &media::Policy,
     keyrings: &mut Keyrings,
-) -> Result<(&'static dyn Platform, Vec<Facts>, Rc<Keyring>), Refused> {
+) -> Result<Prepared, Box<Refused>> {
     match post.action {
         Action::Expire => return Err(Outcome::Expired.into()),
         Action::Recover => return prepare_recovery(post, settings, keyrings),
@@ -265,10 +282,10 @@ fn prepare(
     let sealed = sealed.ok_or_else(|| without_token(post))?;
     match keyrings.of(&post.account, sealed, settings.key.as_ref()) {
         Ok(keyring) => Ok((platform, facts, keyring)),
-        Err(why) => Err(Refused {
+        Err(why) => Err(Box::new(Refused {
             outcome: Outcome::Released,
             locked: Some(why),
-        }),
+        })),
     }
 }
 
@@ -277,7 +294,7 @@ fn prepare_recovery(
     post: &ClaimedPost,
     settings: &Settings,
     keyrings: &mut Keyrings,
-) -> Result<(&'static dyn Platform, Vec<Facts>, Rc<Keyring>), Refused> {
+) -> Result<Prepared, Box<Refused>> {
     let platform = platform::by_name(&post.account.platform).ok_or_else(interrupted)?;
     let sealed = post
         .account
@@ -285,9 +302,11 @@ fn prepare_recovery(
         .as_deref()
         .ok_or_else(interrupted)?;
     let opened = keyrings.of(&post.account, sealed, settings.key.as_ref());
-    let keyring = opened.map_err(|why| Refused {
-        outcome: interrupted(),
-        locked: Some(why),
+    let keyring = opened.map_err(|why| {
+        Box::new(Refused {
+            outcome: interrupted(),
+            locked: Some(why),
+        })
     })?;
     Ok((platform, Vec::new(), keyring))
 }

@@ -119,23 +119,33 @@ fn list(asked: &Asked<'_, '_>, page: &str, edge: &str) -> Result<Reply, GraphErr
         let posts = world.posts_of(Platform::Facebook, page);
         posts.filter(move |post| post.kind == kind)
     };
-    let fields = &asked.fields;
+    let (call, fields) = (asked.call, &asked.fields);
     let body = match edge {
         "published_posts" | "feed" => graph::list(
+            call,
             posts(Kind::Post),
             fields,
             "created_time,message,id",
             feed::node,
         )?,
-        "video_reels" => graph::list(
-            posts(Kind::Reel),
-            fields,
-            "description,updated_time,id",
-            videos::reel_node,
-        )?,
+        "videos" | "video_reels" => {
+            let kind = if edge == "videos" {
+                Kind::Post
+            } else {
+                Kind::Reel
+            };
+            let videos = posts(kind).filter(|post| status_type(post) == "added_video");
+            graph::list(
+                call,
+                videos,
+                fields,
+                "description,updated_time,id",
+                videos::listed_node,
+            )?
+        }
         "stories" => {
             let default = "post_id,status,creation_time,media_type,media_id,url";
-            graph::list(posts(Kind::Story), fields, default, feed::story_node)?
+            graph::list(call, posts(Kind::Story), fields, default, feed::story_node)?
         }
         _ => return Err(GraphError::unknown_path(&format!("{page}/{edge}"))),
     };

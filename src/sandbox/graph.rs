@@ -10,6 +10,7 @@ use std::time::Duration;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
+use url::form_urlencoded;
 
 use super::post::Post;
 use super::wire::{self, BadBody, Call, Fields, Refusal};
@@ -260,8 +261,10 @@ fn top_level(fields: &str) -> impl Iterator<Item = &str> {
     names.filter(|name| !name.is_empty())
 }
 
-/// The list answer of an edge, newest first, from nodes made on demand.
+/// The list answer of an edge, newest first, from nodes made on demand. What does not fit is on a page of its own, whose
+/// address the answer names.
 pub(super) fn list<'a>(
+    call: &Call<'_>,
     nodes: impl Iterator<Item = &'a Post>,
     fields: &Fields,
     default: &str,
@@ -279,13 +282,43 @@ pub(super) fn list<'a>(
         .get("since")
         .and_then(|s| s.parse().ok())
         .unwrap_or(0);
-    let nodes = nodes
-        .filter(|post| post.published_at.timestamp() >= since)
-        .take(limit);
-    let data: Result<Vec<Value>, _> = nodes
-        .map(|post| select(&node(post), fields, default))
-        .collect();
-    Ok(json!({ "data": data? }))
+    let before = match fields.get("after") {
+        None => usize::MAX,
+        Some(cursor) => cursor
+            .parse()
+            .map_err(|_| GraphError::new(100, "(#100) Invalid cursors values"))?,
+    };
+    let nodes = nodes.filter(|post| post.published_at.timestamp() >= since);
+    let mut nodes = nodes.filter(|post| post.sequence < before).peekable();
+    let (mut data, mut last) = (Vec::new(), None);
+    while let Some(post) = nodes.next_if(|_| data.len() < limit) {
+        data.push(select(&node(post), fields, default)?);
+        last = Some(post.sequence);
+    }
+    let mut body = json!({ "data": data });
+    if let Some(last) = last {
+        body["paging"] = json!({"cursors": {"after": last.to_string()}});
+        if nodes.peek().is_some() {
+            body["paging"]["next"] = next_page(call, fields, limit, last).into();
+        }
+    }
+    Ok(body)
+}
+
+/// The address of the next page. As the real one it repeats the request, the token included.
+fn next_page(call: &Call<'_>, fields: &Fields, limit: usize, last: usize) -> String {
+    let repeated = ["access_token", "fields", "since"];
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for name in repeated {
+        if let Some(value) = fields.get(name) {
+            query.append_pair(name, value);
+        }
+    }
+    query.append_pair("limit", &limit.to_string());
+    query.append_pair("after", &last.to_string());
+    let host = call.header("host").unwrap_or_default();
+    let platform = call.flight.platform();
+    format!("http://{host}/{platform}/{}?{}", call.path, query.finish())
 }
 
 /// An instant as the Graph API writes it.

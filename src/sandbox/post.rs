@@ -51,20 +51,6 @@ pub(super) struct Medium {
 }
 
 impl Medium {
-    /// A medium of which nothing but its address is known.
-    pub(super) fn at(family: Family, url: &str) -> Self {
-        Self {
-            family,
-            url: Some(url.to_owned()),
-            alt: None,
-            name: None,
-            bytes: None,
-            sha256: None,
-            width: None,
-            height: None,
-        }
-    }
-
     /// A medium whose bytes were received; what is no known type counts as a document.
     pub(super) fn of(received: &Received) -> Self {
         Self {

@@ -48,10 +48,13 @@ async fn a_download_that_breaks_five_times_arrives_bit_by_bit() {
     assert_eq!(server.asked("accept-encoding"), ["identity"; 6]);
 }
 
+/// What a server answers that has another file by now.
+type Changed = fn(&crate::server::Request, &[u8]) -> Answer;
+
 #[tokio::test]
 async fn a_file_that_changes_midway_ends_in_an_error() {
     let file = noise(3000);
-    let cases: [(&str, fn(&crate::server::Request, &[u8]) -> Answer, &str); 7] = [
+    let cases: [(&str, Changed, &str); 7] = [
         (
             "another tag and size",
             |request, file| Answer::file(request, &file[1..], "\"two\""),

@@ -153,5 +153,5 @@ fn send(mut stream: &TcpStream, answer: &Answer) {
     let bound = Some(Duration::from_mins(1));
     stream.set_read_timeout(bound).unwrap();
     // Silence, until the client has had enough of it.
-    stream.read(&mut [0]).ok();
+    stream.read_exact(&mut [0]).ok();
 }

@@ -207,6 +207,19 @@ impl World {
         row["id"].as_i64().unwrap()
     }
 
+    /// Stores the account's token anew: it is bound to the platform's id, which the test has changed.
+    pub fn seal_again(&self, account: i64, platform: &str, external_id: &str) {
+        let credentials = Credentials {
+            access_token: format!("token-{platform}-{account}").into(),
+            ..Credentials::default()
+        };
+        let key = Key::parse(KEY).unwrap();
+        let sealed = secret::seal(&key, platform, external_id, &credentials).unwrap();
+        self.execute(&format!(
+            "UPDATE accounts SET credentials = '{sealed}' WHERE id = {account}"
+        ));
+    }
+
     /// Seeds posts; those without a time are due now. Returns their ids.
     pub fn due(&self, posts: impl IntoIterator<Item = Post>) -> Vec<i64> {
         let row = |post: Post| {

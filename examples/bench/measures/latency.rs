@@ -40,7 +40,7 @@ pub(super) fn take(world: &World) -> Result<Vec<Row>> {
         let posts = (0..POSTS_PER_PLATFORM).map(|n| {
             (
                 first + n % ACCOUNTS_PER_PLATFORM,
-                content(platform, n, &video),
+                content(platform, n, &video, &sandbox.url),
             )
         });
         seed.due.extend(posts);
@@ -124,11 +124,11 @@ fn external_id(platform: &str, n: usize) -> String {
 }
 
 /// What each platform is mostly used for.
-fn content(platform: &str, n: usize, video: &std::path::Path) -> Value {
+fn content(platform: &str, n: usize, video: &std::path::Path, sandbox: &str) -> Value {
     match platform {
         "instagram" => json!({
             "body": text(n),
-            "media": [{"url": format!("https://cdn.example.com/{n}.jpg"), "alt": "A shop window"}],
+            "media": [{"url": format!("{sandbox}/samples/1080x1080.jpg"), "alt": "A shop window"}],
         }),
         "youtube" => json!({
             "body": text(n), "media": [{"path": video}], "options": {"title": format!("Season {n}")},

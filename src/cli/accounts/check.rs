@@ -23,7 +23,7 @@ use crate::tokens::{Keyring, Vault};
 
 #[derive(Clone, Debug, Args)]
 pub(super) struct Check {
-    /// The accounts, as PLATFORM:EXTERNAL_ID or by number [default: all].
+    /// The accounts, as platform:id or by number [default: all].
     accounts: Vec<String>,
     /// Only this owner's.
     #[arg(long)]

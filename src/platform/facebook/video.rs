@@ -262,11 +262,7 @@ async fn done(
     told: Option<String>,
 ) -> Step {
     session.accepted(&id);
-    let page = &session.post.account.external_id;
-    let fallback = match edge {
-        Edge::Videos => address(&format!("{page}/videos/{id}/")),
-        Edge::Reels | Edge::Stories => address(&format!("reel/{id}/")),
-    };
+    let fallback = usual_address(session, edge, &id);
     let published = match (edge, told) {
         // Its post's id came with the answer that got lost.
         (Edge::Stories, _) => Published::at(id, None),
@@ -277,4 +273,13 @@ async fn done(
         (_, None) => located(session, id, fallback).await,
     };
     Step::Done(followed(session, reply, published).await)
+}
+
+/// Where a video is, by the documented form of its address.
+pub(super) fn usual_address(session: &Session<'_>, edge: Edge, id: &str) -> String {
+    let page = &session.post.account.external_id;
+    match edge {
+        Edge::Videos => address(&format!("{page}/videos/{id}/")),
+        Edge::Reels | Edge::Stories => address(&format!("reel/{id}/")),
+    }
 }

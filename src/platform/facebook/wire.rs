@@ -127,6 +127,12 @@ impl VideoStatus {
         self.uploading_phase.bytes_transfered.unwrap_or(0)
     }
 
+    /// Whether it has all of the video.
+    pub(super) fn is_whole(&self) -> bool {
+        // `complete` in Meta's samples, `completed` in its text.
+        self.uploading_phase.status.starts_with("complete") || self.overall == "upload_complete"
+    }
+
     /// Whether it is at work on a video that it has.
     pub(super) fn is_processed(&self) -> bool {
         matches!(self.overall.as_str(), "processing" | "ready")

@@ -286,7 +286,7 @@ struct Made {
 }
 
 /// What a container's status says.
-enum Look {
+pub(super) enum Look {
     Ready,
     Processing,
     Published,
@@ -297,7 +297,7 @@ enum Look {
     Unknown,
 }
 
-async fn look(session: &Session<'_>, id: &str) -> Result<Look, Failure> {
+pub(super) async fn look(session: &Session<'_>, id: &str) -> Result<Look, Failure> {
     let request = session
         .api
         .request(Method::GET, &path(&session.api, id))

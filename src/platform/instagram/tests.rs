@@ -402,6 +402,7 @@ macro_rules! fixture {
 
 /// Every class of error of the documentation, as an answer to a request that prepares, and to the one that publishes.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table has a line for each case")]
 fn codes_decide() {
     let rate = "rate_limited for 3600s";
     let long = "rate_limited for 21600s, Account [rate_limited]";

@@ -126,6 +126,12 @@ struct Phase {
     bytes_transferred: u64,
 }
 
+/// Whether Instagram still waits for bytes of the file.
+pub(super) async fn is_incomplete(session: &Session<'_>, container: &str) -> Result<bool, Failure> {
+    let progress = progress(session, container).await?;
+    Ok(matches!(progress, Progress::Bytes(_)))
+}
+
 /// How much of the file Instagram has.
 async fn progress(session: &Session<'_>, container: &str) -> Result<Progress, Failure> {
     let request = session

@@ -38,6 +38,9 @@ pub(super) fn publish(asked: &Asked<'_, '_>, page: &str) -> Result<Reply, GraphE
     graph::select(&blank(), &asked.fields, "id")?;
     let mut world = asked.call.flight.twin.world();
     draft.media = super::photos::attachable(&world, page, &photos)?;
+    if !photos.is_empty() {
+        draft.details.insert("photo_ids".to_owned(), json!(photos));
+    }
     let accept = |world: &mut World| {
         for id in &photos {
             super::photos::use_up(world, id);
@@ -159,8 +162,18 @@ pub(super) fn node(post: &Post) -> Map<String, Value> {
             (_, 1) => "photo",
             _ => "album",
         };
-        node["attachments"] =
-            json!({"data": [{"media_type": media_type, "target": {"id": post.id}}]});
+        let mut shown = json!({"media_type": media_type, "target": {"id": post.id}});
+        let photos = post.details.get("photo_ids").and_then(Value::as_array);
+        match photos.map(Vec::as_slice) {
+            Some([photo]) => shown["target"]["id"] = photo.clone(),
+            Some(photos) => {
+                let part = |photo| json!({"media_type": "photo", "target": {"id": photo}});
+                let parts: Vec<Value> = photos.iter().map(part).collect();
+                shown["subattachments"] = json!({"data": parts});
+            }
+            None => {}
+        }
+        node["attachments"] = json!({"data": [shown]});
     }
     node
 }

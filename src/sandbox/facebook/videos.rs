@@ -220,15 +220,15 @@ impl Video {
     }
 }
 
-/// A reel as the Page's list shows it.
-pub(super) fn reel_node(post: &Post) -> Map<String, Value> {
+/// A video or a reel as the Page's lists show it.
+pub(super) fn listed_node(post: &Post) -> Map<String, Value> {
     let node = json!({
         "id": post.id,
         "description": post.text,
         "title": post.title,
         "created_time": graph::time(post.published_at),
         "updated_time": graph::time(post.published_at),
-        "permalink_url": format!("/reel/{}/", post.id),
+        "permalink_url": post.permalink.trim_start_matches("https://www.facebook.com"),
     });
     node.as_object().cloned().unwrap_or_default()
 }

@@ -37,7 +37,7 @@ pub(super) fn media(call: &Call<'_>, account: &str, fields: &Fields) -> Result<R
     let mut world = call.flight.twin.world();
     let posts = world.posts_of(Platform::Instagram, account);
     let posts = posts.filter(|post| post.kind != Kind::Story);
-    let body = graph::list(posts, fields, "id", node)?;
+    let body = graph::list(call, posts, fields, "id", node)?;
     Ok(looked_up(&mut world, body))
 }
 
@@ -52,7 +52,7 @@ pub(super) fn stories(
     let since = day_ago();
     let posts = world.posts_of(Platform::Instagram, account);
     let posts = posts.filter(|post| post.kind == Kind::Story && post.published_at > since);
-    let body = graph::list(posts, fields, "id", node)?;
+    let body = graph::list(call, posts, fields, "id", node)?;
     Ok(looked_up(&mut world, body))
 }
 

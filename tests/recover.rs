@@ -1,0 +1,152 @@
+//! Posts that may be live: later runs look them up, and each ends as what the platform has, once.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+mod support;
+
+use serde_json::json;
+use support::world::{World, post, signal};
+
+/// More runs than any of these stories needs.
+const ROUNDS: usize = 6;
+
+impl World {
+    /// One post for each platform that has a look-up.
+    fn one_for_each(&self) {
+        let video = self.path("clip.mp4");
+        std::fs::write(&video, vec![7_u8; 300_000]).unwrap();
+        self.due([
+            post(self.account("facebook", 1, "alder"), "Hello, Page"),
+            post(self.account("instagram", 1, "alder"), "Hello, followers").with(
+                "media",
+                json!([{"url": self.sandbox.sample("1080x1080.jpg"), "alt": "A loaf"}]),
+            ),
+            post(self.account("linkedin", 1, "birch"), "Hello, network"),
+            post(
+                self.account("youtube", 1, "birch"),
+                "What you see is a clip",
+            )
+            .with("media", json!([{"path": video}]))
+            .with("options", json!({"title": "A clip"})),
+            post(self.account("slack", 1, "cedar"), "Hello, team"),
+        ]);
+    }
+
+    /// As if the time had come for everything that waits: the next look, the next try, a lease's end.
+    fn let_time_pass(&self) {
+        self.execute(
+            "UPDATE posts SET due_at = scheduled_at WHERE status IN ('pending', 'unconfirmed')",
+        );
+        self.execute(
+            "UPDATE posts SET lease_until = '2020-01-01T00:00:00.000Z' WHERE status = 'publishing'",
+        );
+        self.execute("UPDATE accounts SET blocked_until = NULL");
+    }
+
+    /// Runs until every post is published, or the runs change nothing any more.
+    fn run_until_quiet(&self) -> String {
+        for _ in 0..ROUNDS {
+            self.let_time_pass();
+            self.run(&["--fail-on", "none"]).exits(0);
+            if self.statuses() == "published 5" {
+                break;
+            }
+        }
+        self.statuses()
+    }
+
+    fn published_once(&self) {
+        assert_eq!((self.stat("/published"), self.stat("/duplicates")), (5, 0));
+        let without = "SELECT CAST(count(*) AS TEXT) FROM posts WHERE permalink IS NULL OR platform_post_id IS NULL";
+        assert_eq!(self.value(without), "0", "{:#?}", self.get("api/posts"));
+    }
+}
+
+on_both! {
+    fn what_was_accepted_and_not_answered_is_found(world: World) {
+        world.one_for_each();
+        world.faults(&["*:500-after-accept", "*/status:500"]);
+        world.run(&["--fail-on", "none"]).exits(0);
+        assert_eq!(world.stat("/published"), 5);
+        world.faults(&[]);
+        assert_eq!(world.run_until_quiet(), "published 5");
+        world.published_once();
+    }
+
+    fn what_was_not_accepted_is_sent_again(world: World) {
+        world.one_for_each();
+        world.faults(&["*:reset", "*/status:500"]);
+        world.run(&["--fail-on", "none"]).exits(0);
+        assert_eq!(world.stat("/published"), 0);
+        world.faults(&[]);
+        assert_eq!(world.run_until_quiet(), "published 5");
+        world.published_once();
+    }
+
+    /// A host without a disk: nothing is left of the run but its claim.
+    fn a_run_that_was_killed_without_a_journal_is_made_up_for(world: World) {
+        world.one_for_each();
+        world.faults(&["*:hang"]);
+        let run = world.start(&[]);
+        world.await_until("every platform has its post", |world| world.stat("/published") == 5);
+        signal(&run, "KILL");
+        run.wait_with_output().unwrap();
+        std::fs::remove_dir_all(world.path("state")).unwrap();
+        assert_eq!(world.statuses(), "publishing 5");
+        world.faults(&[]);
+        assert_eq!(world.run_until_quiet(), "published 5");
+        world.published_once();
+    }
+
+    fn a_run_that_was_killed_before_it_sent_anything_is_made_up_for(world: World) {
+        world.one_for_each();
+        world.faults(&["*/prepare:hang", "*/status:hang", "*:reset"]);
+        let run = world.start(&[]);
+        world.await_until("every post is claimed", |world| world.statuses() == "publishing 5");
+        world.await_until("the run is at work", |world| world.stat("/requests") >= 3);
+        signal(&run, "KILL");
+        run.wait_with_output().unwrap();
+        std::fs::remove_dir_all(world.path("state")).unwrap();
+        world.faults(&[]);
+        assert_eq!(world.run_until_quiet(), "published 5");
+        world.published_once();
+    }
+
+    /// Members' own posts can't be read: a person decides, and nothing is sent meanwhile.
+    fn where_the_platform_does_not_tell_a_person_decides(world: World) {
+        let account = world.account("linkedin", 1, "birch");
+        world.execute("UPDATE accounts SET external_id = 'urn:li:person:abcDEF123'");
+        world.seal_again(account, "linkedin", "urn:li:person:abcDEF123");
+        let ids = world.due([post(account, "Hello, network")]);
+        let claim = "00000000-0000-4000-8000-000000000001";
+        world.execute(&format!(
+            "UPDATE posts SET status = 'publishing', claim = '{claim}', lease_until = '2020-01-01T00:00:00.000Z'"
+        ));
+        let run = world.run(&[]).exits(1);
+        assert!(run.stderr.contains("look at LinkedIn"), "{run:?}");
+        assert_eq!((world.statuses().as_str(), world.stat("/published")), ("unconfirmed 1", 0));
+        let moved = "SELECT CASE WHEN due_at > scheduled_at THEN 'later' ELSE 'now' END FROM posts";
+        assert_eq!(world.value(moved), "later");
+        let id = ids[0].to_string();
+        world.publisher(&["posts", "resolve", &id, "--not-published"]).output().unwrap();
+        world.run(&[]).exits(0);
+        assert_eq!((world.statuses().as_str(), world.stat("/published")), ("published 1", 1));
+    }
+
+    /// An account whose token is gone keeps its posts in doubt, and loses none.
+    fn a_look_up_that_fails_leaves_the_post_in_doubt(world: World) {
+        world.one_for_each();
+        world.faults(&["*:500-after-accept", "*/status:500"]);
+        world.run(&["--fail-on", "none"]).exits(0);
+        for fault in ["*/status:401", "*/status:429", "*/status:reset", "*/status:bad-json", "*/status:truncate"] {
+            world.faults(&[fault]);
+            world.let_time_pass();
+            world.run(&["--fail-on", "none"]).exits(0);
+        }
+        assert_eq!(world.stat("/duplicates"), 0);
+        world.faults(&[]);
+        world.execute("UPDATE accounts SET status = 'active'");
+        assert_eq!(world.run_until_quiet(), "published 5");
+        world.published_once();
+    }
+}
