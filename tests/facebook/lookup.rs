@@ -84,7 +84,8 @@ async fn a_post_whose_answer_was_lost_is_found_by_what_it_says() {
 async fn what_never_came_is_absent_unless_it_may_be_processed() {
     for fault in ["500", "reset"] {
         let mut stage = stage().await;
-        let media = |name: &str| json!([{"url": stage.sample(name)}]);
+        let samples = stage.sample("");
+        let media = |name: &str| json!([{"url": format!("{samples}{name}")}]);
         let (photo, video) = (media("1080x1080.jpg"), media("video-5s.mp4"));
         let nameless = json!([{"url": stage.sample("1080x1080.jpg").replace(".jpg", "")}]);
         let text = json!({"body": "Hi"});

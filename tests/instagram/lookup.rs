@@ -154,7 +154,8 @@ async fn a_container_that_is_processed_is_neither_unless_it_waits_for_bytes() {
 #[tokio::test]
 async fn a_published_container_that_the_list_does_not_name_is_live() {
     let mut stage = stage(&[]).await;
-    let checkpoint = sent(&mut stage, &picture(&stage), "500-after-accept").await;
+    let content = picture(&stage);
+    let checkpoint = sent(&mut stage, &content, "500-after-accept").await;
     let other = json!({"body": "Other", "media": [{"url": stage.sample("1080x1080.jpg")}]});
     let found = stage.look_up(other, checkpoint.clone()).await.unwrap();
     let Found::Live(published) = found else {
