@@ -1098,6 +1098,23 @@ mod twin {
     }
 
     #[tokio::test]
+    async fn a_list_names_its_next_page_as_long_as_there_is_one() {
+        let stage = stage().await;
+        for body in ["one", "two", "three"] {
+            expect_done(&stage.publish(json!({"body": body})).await);
+        }
+        let path = "v25.0/1001/published_posts?fields=message&limit=2";
+        let (_, first) = send(graph(&stage, Method::GET, path)).await;
+        assert_eq!(first["data"][1]["message"], "two");
+        let next = first["paging"]["next"].as_str().unwrap();
+        let (_, second) = send(client().get(next).bearer_auth("good")).await;
+        assert_eq!(second["data"][0]["message"], "one");
+        assert_eq!(second["paging"]["next"], Value::Null);
+        let (_, refused) = send(graph(&stage, Method::GET, &format!("{path}&after=x"))).await;
+        assert_eq!(codes(&refused), (100, 0));
+    }
+
+    #[tokio::test]
     async fn a_photo_is_attached_once() {
         let stage = stage().await;
         let photo = json!({"url": stage.sample("1080x1080.jpg"), "published": false});

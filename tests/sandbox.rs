@@ -404,10 +404,9 @@ async fn instagram_publishes_a_container_once() {
         .get("/instagram/v25.0/2001/media?fields=id,caption&limit=10")
         .await
         .body;
-    assert_eq!(
-        list,
-        json!({"data": [{"id": media, "caption": "Hello #world"}]})
-    );
+    let only = json!([{"id": media, "caption": "Hello #world"}]);
+    assert_eq!(list["data"], only);
+    assert_eq!(list["paging"]["next"], Value::Null, "it is the last page");
     let limit = "/instagram/v25.0/2001/content_publishing_limit?fields=quota_usage,config";
     let limit = &world.get(limit).await.body["data"][0];
     assert_eq!(
