@@ -1,6 +1,6 @@
 //! What the job asks of a platform, and the registry of those it knows.
 //!
-//! A platform is one file in `platform/` and one line in [`OWN`]; a program that uses this crate adds others with
+//! A platform is one file in `platform/` and one line in `OWN`; a program that uses this crate adds others with
 //! [`add`]. A platform publishes in *steps*: each ends as done, as *wait* (with a checkpoint and a time to look again),
 //! or failed. A post that waits holds no slot, and its checkpoint survives the run.
 

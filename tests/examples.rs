@@ -74,7 +74,9 @@ on_both! {
             let platform = post["platform"].as_str().unwrap().to_owned();
             kinds.entry(platform).or_default().push(described(post));
         }
-        kinds.values_mut().for_each(|kinds| kinds.sort());
+        for kinds in kinds.values_mut() {
+            kinds.sort();
+        }
         assert_eq!(json!(kinds), json!({
             "facebook": ["post", "post image 1 comment", "post image image image image", "post link", "post video",
                          "reel video 1 comment", "story image", "story video"],

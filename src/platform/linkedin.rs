@@ -5,7 +5,7 @@
 //! - **Auth**: bearer, `w_member_social` for people, `w_organization_social` for organizations (with a role on the
 //!   page); 60 days. Only approved applications get refresh tokens, which live for a year; refreshing does not prolong
 //!   that.
-//! - **Limits** (2026-09): in [`FIGURES`]. Posts a day 150 for a member and 100,000 for an app, and what leads to a post
+//! - **Limits** (2026-09): in `FIGURES`. Posts a day 150 for a member and 100,000 for an app, and what leads to a post
 //!   counts, too: a picture takes two requests. No header tells when a limit ends; daily ones end at midnight UTC.
 //! - **Idempotency**: none, but identical content is refused for a while with 422, naming the post that exists. So a
 //!   post that was sent and not answered is sent once more, unchanged and within minutes: either LinkedIn names the

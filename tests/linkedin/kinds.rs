@@ -170,7 +170,7 @@ async fn files_are_measured_before_anything_is_sent() {
         "{problems:?}"
     );
     let ending = stage
-        .publish(json!({"body": "a", "media": [{"url": stage.sample("video-5s.mp4")}]}))
+        .publish(json!({"body": "a", "media": [{"url": stage.sample("reel-9s.mp4")}]}))
         .await;
     assert_eq!(ending.verdict, "rejected [rejected]");
     assert!(
