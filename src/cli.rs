@@ -97,11 +97,11 @@ enum Command {
     Sandbox(sandbox::Serve),
     /// Create the schema or bring it up to date.
     Migrate(migration::Migrate),
-    /// Where posts go: add and list accounts.
+    /// Where posts go: add, list and check accounts.
     Accounts(accounts::Accounts),
     /// What goes out: add, import, list and show posts.
     Posts(posts::Posts),
-    /// How much may go out: show, set and clear limits.
+    /// How much may go out: show, set and clear limits. What is over one waits; of several the strictest holds.
     Limits(limits::Limits),
 }
 

@@ -38,7 +38,9 @@
 //! | [`post`], [`account`] | what is published, and where |
 //! | [`outcome`] | what became of it; an error is a decision here |
 //! | [`schedule`] | time, zones, lateness, back-off |
-//! | [`secret`] | sealed credentials |
+//! | [`secret`], [`tokens`] | sealed credentials; how a token that ends is replaced |
+//! | [`limits`] | what the platforms take, as dated figures |
+//! | [`review`] | everything that is wrong with a post, before anything is sent |
 //!
 //! | the outside | |
 //! |---|---|
@@ -56,24 +58,26 @@
 //!    ▲ ▲                 │  │  │  rejected, or out of tries
 //!    │ │  tried later    │  │  └─────────────────────▶ failed
 //!    │ └─ or not started ┘  │  sent, but no answer
-//!    │                      └────────────────────────▶ unconfirmed   (a person looks)
+//!    │                      └────────────────────────▶ unconfirmed ──▶ published, pending
+//!    │                                                  (looked up by later runs, or a person looks)
 //!    └── older than its expiry ▶ expired             a person: pending ▶ canceled
 //! ```
 //!
 //! ## Invariants
 //!
 //! - No stage but [`publish`] uses the network, and none but [`claim`] and [`commit`] the database. (A replayed journal
-//!   goes through [`commit`].)
+//!   goes through [`commit`]. A token that was refreshed is saved at once, before its first use.)
 //! - Only a claim makes a [`post::ClaimedPost`], and a platform accepts nothing else.
 //! - [`publish::all`] cannot fail, so the commit always runs. A panic, a hang, a 50 MB reply stay with their post.
 //! - A request declares its [`http::Effect`] before it is sent. What publishes is sent again only if it surely was not
-//!   accepted; else the post is `unconfirmed`, and nothing sends it again by itself.
+//!   accepted; else the post is `unconfirmed`, and nothing sends it again before its platform was asked.
 //! - Where there is a state directory, no such request leaves before the journal knows of it: a run that is killed leaves
 //!   in doubt only what was in flight.
 //! - Every write after the claim carries the claim, and its row count is compared: another run's outcome is never
 //!   overwritten, and a lost claim is always reported.
 //! - No post is sent after its lease ended, by the monotonic clock. A row whose lease ended belongs to a run that died:
-//!   it is taken over to find out what became of it, not to be sent.
+//!   it is taken over to find out what became of it, not to be sent. Only a platform that surely does not have it lets
+//!   it go out again.
 //! - The number of statements does not grow with the posts: the claim, two UPDATEs, one INSERT. (On SQLite one more
 //!   UPDATE where an account must be blocked; the last three again for each dead run's journal.)
 //! - A slot of a lane is never held while merely waiting: for the account, for media, for a back-off.

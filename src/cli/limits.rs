@@ -17,9 +17,6 @@ use crate::{limits, platform};
 const WINDOWS: [&str; 4] = ["minute", "hour", "day", "month"];
 
 /// Show, set and clear limits, and the pauses that platforms asked for.
-///
-/// A SCOPE is owner:NAME, platform:NAME, or account:ID (also by its name, as in account:slack:C024BE91L). What is over a limit
-/// stays pending; of several limits the strictest holds.
 #[derive(Clone, Debug, Args)]
 pub struct Limits {
     #[command(subcommand)]
@@ -45,13 +42,13 @@ struct Show {
 
 #[derive(Clone, Debug, Args)]
 struct Set {
-    /// Whose posts are counted.
+    /// Whose posts are counted: owner:NAME, platform:NAME, or account:ID (also account:slack:C024BE91L).
     scope: String,
     /// At most so many in the window; 0 holds everything back.
     #[arg(value_parser = clap::value_parser!(i32).range(0..))]
     max: i32,
     /// The window; it rolls: a day is 24 hours, a month 30 days.
-    #[arg(long, value_parser = PossibleValuesParser::new(WINDOWS))]
+    #[arg(long, value_name = "WINDOW", value_parser = PossibleValuesParser::new(WINDOWS))]
     per: String,
     /// What is counted: posts, or everything.
     #[arg(long, default_value = "publish", value_parser = PossibleValuesParser::new(["publish", "*"]))]
@@ -60,10 +57,10 @@ struct Set {
 
 #[derive(Clone, Debug, Args)]
 struct Clear {
-    /// Whose.
+    /// Whose: owner:NAME, platform:NAME, or account:ID (also account:slack:C024BE91L).
     scope: String,
     /// Remove the limit of this window instead of lifting pauses.
-    #[arg(long, value_parser = PossibleValuesParser::new(WINDOWS))]
+    #[arg(long, value_name = "WINDOW", value_parser = PossibleValuesParser::new(WINDOWS))]
     per: Option<String>,
     /// Remove all its limits instead of lifting pauses.
     #[arg(long, conflicts_with = "per")]
