@@ -111,7 +111,8 @@ impl<'a> Vault<'a> {
         let run = self.run;
         let hold = self
             .with(async |store| store.hold_token(account.id, run).await)
-            .await?;
+            .await
+            .map_err(|error| not_refreshed(&error))?;
         let hold = hold.ok_or_else(|| Failure::Retry {
             after: Some(OTHERS),
             reason: Reason::new(
@@ -182,8 +183,13 @@ impl<'a> Vault<'a> {
                 .with(async |store| store.let_go_of_token(account, self.run, saved).await)
                 .await;
             tries += 1;
-            if result.is_ok() || saved.is_none() || tries == TRIES {
-                return result;
+            let error = match result {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            let is_away = matches!(error, StoreError::Unavailable(_));
+            if !is_away || saved.is_none() || tries == TRIES {
+                return Err(not_refreshed(&error));
             }
             tokio::time::sleep(OTHERS).await;
         }
@@ -193,17 +199,13 @@ impl<'a> Vault<'a> {
     async fn with<T>(
         &self,
         work: impl AsyncFnOnce(&mut Store) -> Result<T, StoreError>,
-    ) -> Result<T, Failure> {
-        let away = |error: StoreError| Failure::Retry {
-            after: None,
-            reason: Reason::new("database", format!("the token can't be refreshed: {error}")),
-        };
+    ) -> Result<T, StoreError> {
         let mut place = self.store.lock().await;
         let mut store = match place.take() {
             Some(store) => store,
-            None => Store::open(self.database).await.map_err(away)?,
+            None => Store::open(self.database).await?,
         };
-        let result = work(&mut store).await.map_err(away)?;
+        let result = work(&mut store).await?;
         *place = Some(store);
         Ok(result)
     }
@@ -216,6 +218,13 @@ impl<'a> Vault<'a> {
         let statements = store.statements();
         store.close().await;
         statements
+    }
+}
+
+fn not_refreshed(error: &StoreError) -> Failure {
+    Failure::Retry {
+        after: None,
+        reason: Reason::new("database", format!("the token can't be refreshed: {error}")),
     }
 }
 

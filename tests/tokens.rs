@@ -181,6 +181,24 @@ on_both! {
         assert_eq!((world.refreshed(), world.statuses().as_str()), (1, "published 1"));
     }
 
+    /// A person's new token wins over one that was being refreshed meanwhile.
+    fn a_token_that_was_stored_anew_is_not_overwritten(world: World) {
+        world.rotating("expired-long-ago", "first", None);
+        world.faults(&["slack/token:hang:2s"]);
+        let run = world.start(&[]);
+        world.await_until("the token is held", World::is_held);
+        let stored = credentials("good-and-new", "second");
+        world.account_with("slack", 1, "alder", &stored, None);
+        let by_a_person = world.sealed();
+        ended(run);
+        assert_eq!(world.sealed(), by_a_person);
+        assert_eq!(world.account_status(), "active");
+        world.faults(&[]);
+        world.execute("UPDATE posts SET due_at = scheduled_at");
+        world.run(&[]).exits(0);
+        assert_eq!(world.statuses(), "published 1");
+    }
+
     fn a_refresh_token_that_stays_is_kept(world: World) {
         let video = world.path("clip.mp4");
         std::fs::write(&video, vec![7_u8; 300_000]).unwrap();

@@ -7,6 +7,9 @@ ON CONFLICT (platform, external_id) DO UPDATE SET
     credentials = coalesce(excluded.credentials, a.credentials),
     token_expires_at = CASE WHEN excluded.credentials IS NULL THEN coalesce(excluded.token_expires_at, a.token_expires_at)
                             ELSE excluded.token_expires_at END,
+    -- Whoever is refreshing the old token must not save over the new one.
+    token_held_by = CASE WHEN excluded.credentials IS NULL THEN a.token_held_by END,
+    token_held_until = CASE WHEN excluded.credentials IS NULL THEN a.token_held_until END,
     settings = excluded.settings,
     status = CASE WHEN a.status = 'needs_login' AND excluded.credentials IS NOT NULL THEN 'active' ELSE a.status END
 RETURNING jsonb_build_object('id', a.id, 'status', a.status)::text

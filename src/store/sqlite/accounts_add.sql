@@ -6,6 +6,9 @@ ON CONFLICT (platform, external_id) DO UPDATE SET
     credentials = coalesce(excluded.credentials, credentials),
     token_expires_at = CASE WHEN excluded.credentials IS NULL THEN coalesce(excluded.token_expires_at, token_expires_at)
                             ELSE excluded.token_expires_at END,
+    -- Whoever is refreshing the old token must not save over the new one.
+    token_held_by = CASE WHEN excluded.credentials IS NULL THEN token_held_by END,
+    token_held_until = CASE WHEN excluded.credentials IS NULL THEN token_held_until END,
     settings = excluded.settings,
     status = CASE WHEN status = 'needs_login' AND excluded.credentials IS NOT NULL THEN 'active' ELSE status END
 RETURNING json_object('id', id, 'status', status)
