@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -173,11 +173,17 @@ async fn a_large_file_arrives_whole_in_six_runs() {
     assert!(runs >= 6, "{runs}");
 }
 
-/// The most memory that the real binary held while it published one video.
-fn peak_kib(world: &world::World, path: &Path, token: u32) -> u64 {
+/// The most memory that the real binary held while it published one video by way of that address.
+fn peak_kib(world: &world::World, path: &Path, token: u32, sandbox: &str) -> u64 {
     let account = world.account("youtube", token, "alder");
     world.due([post(account, "Long").with("media", json!([{"path": path}]))]);
-    let mut child = world.start(&["--time-budget", "1h"]);
+    let mut child = world
+        .publisher(&["run", "--time-budget", "1h"])
+        .env("PUBLISHER_SANDBOX", sandbox)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0;
     while child.try_wait().unwrap().is_none() {
@@ -195,7 +201,7 @@ fn peak_kib(world: &world::World, path: &Path, token: u32) -> u64 {
 #[test]
 #[expect(clippy::print_stdout, reason = "the figure is what this is run for")]
 #[ignore = "2 GiB, which takes minutes: see the head of tests/youtube.rs"]
-fn two_gibibytes_take_no_more_memory_than_one_mebibyte() {
+fn two_gibibytes_over_a_line_cut_five_times_take_no_more_memory_than_one_mebibyte() {
     let world = world::World::sqlite();
     let small = film(MIB);
     let large = tempfile::Builder::new().suffix(".mp4").tempfile().unwrap();
@@ -203,8 +209,24 @@ fn two_gibibytes_take_no_more_memory_than_one_mebibyte() {
     for at in [0, 700 * MIB + 1, 2048 * MIB - 5] {
         large.as_file().write_all_at(b"here", at).unwrap();
     }
-    let before = peak_kib(&world, small.path(), 1);
-    let peak = peak_kib(&world, large.path(), 2);
+    let before = peak_kib(&world, small.path(), 1, &world.sandbox.url);
+    let cuts = [100, 500, 501, 1200, 2000].map(|mebibytes| mebibytes * MIB);
+    let target = world.sandbox.url.trim_end_matches('/').to_owned();
+    let (tell, told) = std::sync::mpsc::channel();
+    // It ends with the test's process.
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        runtime.unwrap().block_on(async {
+            tell.send(Line::to(&target, cuts.to_vec(), false).await)
+                .unwrap();
+            std::future::pending::<()>().await;
+        });
+    });
+    let line = told.recv().unwrap();
+    let peak = peak_kib(&world, large.path(), 2, &line.url);
+    assert_eq!(line.cuts(), 5);
     let posts = world.get("api/posts");
     assert_eq!(posts.as_array().unwrap().len(), 2);
     assert_eq!(posts[1]["media"][0]["bytes"], 2048 * MIB);
