@@ -294,7 +294,10 @@ fn tell(done: &Done, seed: &Seed, kept: Option<&Path>) -> Result<Exit, Failed> {
     let points: Vec<String> = points.iter().map(|point| format!("  - {point}")).collect();
     let program = std::env::args().next().unwrap_or_default();
     let next = [
-        ("sandbox", "in a second terminal"),
+        (
+            "sandbox",
+            "in a second terminal; what was published: http://127.0.0.1:8025",
+        ),
         (
             "accounts add slack C024BE91L --owner me",
             "any token will do",
