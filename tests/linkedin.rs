@@ -48,7 +48,7 @@ async fn member(faults: &[&str]) -> Stage {
 
 /// A real MP4 that is made as large as this by a box that players skip.
 fn film(bytes: usize) -> NamedTempFile {
-    let mut film = include_bytes!("../src/sandbox/samples/video-5s.mp4").to_vec();
+    let mut film = include_bytes!("../src/sandbox/samples/reel-9s.mp4").to_vec();
     let rest = bytes - film.len();
     film.extend(u32::try_from(rest).unwrap().to_be_bytes());
     film.extend(b"free");

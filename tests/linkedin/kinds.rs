@@ -96,7 +96,7 @@ async fn a_video_arrives_whole_in_its_parts() {
     assert_eq!(medium["type"], "video");
     assert_eq!(medium["bytes"], FILM_BYTES);
     assert_eq!(medium["sha256"], sha256(&film));
-    assert_eq!(medium["width"], 1280);
+    assert_eq!(medium["width"], 1080);
 }
 
 #[tokio::test]
