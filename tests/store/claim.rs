@@ -16,6 +16,7 @@ on_both_databases!(
     what_is_not_due_stays,
     due_is_due_to_the_millisecond,
     settled_posts_never_come_back,
+    an_unconfirmed_post_comes_back_to_be_looked_up,
     posts_of_accounts_that_cannot_publish_stay,
     a_block_ends_at_its_instant,
     too_old_is_too_old_to_the_millisecond,
@@ -166,6 +167,32 @@ async fn settled_posts_never_come_back(world: World) {
     let claim = world.store().await.claim(&request()).await.unwrap();
     assert!(claim.posts.is_empty(), "{:?}", actions(&claim));
     assert_eq!(raw.dump().await, before);
+}
+
+async fn an_unconfirmed_post_comes_back_to_be_looked_up(world: World) {
+    let mut raw = world.raw().await;
+    let active = raw.account("ada", "slack").await;
+    let blocked = raw.account("ada", "slack").await;
+    let closed = raw.account("ada", "slack").await;
+    raw.run(&format!(
+        "UPDATE accounts SET blocked_until = '{}' WHERE id = {blocked}",
+        minutes_ago(-60)
+    ))
+    .await;
+    raw.run(&format!(
+        "UPDATE accounts SET status = 'needs_login' WHERE id = {closed}"
+    ))
+    .await;
+    let columns =
+        |due: i64| json!({"status": "unconfirmed", "attempts": 2, "due_at": minutes_ago(due)});
+    let its = raw.post_with(active, 30, columns(1)).await;
+    raw.post_with(active, 30, columns(-1)).await;
+    for account in [blocked, closed] {
+        raw.post_with(account, 30, columns(1)).await;
+    }
+    let claim = world.store().await.claim(&request()).await.unwrap();
+    assert_eq!(actions(&claim), [(its, Action::Recover)]);
+    assert_eq!(claim.posts[0].attempts, 2, "a look is no try");
 }
 
 async fn posts_of_accounts_that_cannot_publish_stay(world: World) {
