@@ -14,5 +14,6 @@ pub mod hostile;
 pub mod inbox;
 pub mod pgbouncer;
 pub mod postgres;
+pub mod proxy;
 pub mod stage;
 pub mod world;

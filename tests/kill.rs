@@ -1,0 +1,416 @@
+//! Kill points: the real binary is killed at every boundary that can be seen from outside, with its journal kept or
+//! lost, and the runs that follow publish each post exactly once.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+mod support;
+
+use std::process::Child;
+use std::time::Duration;
+
+use serde_json::json;
+use sqlx::{Connection, SqliteConnection};
+use support::proxy::{Act, Gate, Passing, Proxy, Way, gate};
+use support::world::{Post, World, post};
+
+/// More runs than any boundary needs.
+const ROUNDS: usize = 6;
+/// A run that stops asking in good time, so that the next one goes on.
+const SHORT_RUN: [&str; 4] = ["--fail-on", "none", "--time-budget", "2s"];
+/// The end of a request's first line that publishes, for each platform.
+const PUBLISHING: [(&str, &str); 5] = [
+    ("facebook", "/feed"),
+    ("instagram", "/media_publish"),
+    ("linkedin", "/rest/posts"),
+    ("youtube", "PUT /youtube/"),
+    ("slack", "/chat.postMessage"),
+];
+
+/// How much of the bytes at a boundary arrives before the kill.
+#[derive(Clone, Copy, Debug)]
+enum Share {
+    None,
+    Half,
+    All,
+}
+
+/// A place on a wire.
+struct Boundary {
+    name: String,
+    share: Share,
+    is_here: Box<dyn Fn(&Passing<'_>) -> bool + Send>,
+}
+
+fn boundary(
+    name: impl Into<String>,
+    share: Share,
+    is_here: impl Fn(&Passing<'_>) -> bool + Send + 'static,
+) -> Boundary {
+    let (name, is_here) = (name.into(), Box::new(is_here));
+    Boundary {
+        name,
+        share,
+        is_here,
+    }
+}
+
+impl Boundary {
+    /// Makes the wire stand still there, the first time that it is reached.
+    fn arm(self, proxy: &Proxy) -> Gate {
+        let (gate, then) = gate();
+        let mut then = Some(then);
+        let Self { share, is_here, .. } = self;
+        proxy.decide(move |passing| {
+            if !is_here(passing) {
+                return Act::Pass;
+            }
+            match (then.take(), share) {
+                (None, _) => Act::Pass,
+                (Some(then), Share::None) => Act::Cut(0, then),
+                (Some(then), Share::Half) => Act::Cut(passing.chunk.len() / 2, then),
+                (Some(then), Share::All) => Act::PassThen(then),
+            }
+        });
+        gate
+    }
+}
+
+/// What is said to PostgreSQL and by it, in the order of a run.
+fn on_the_database() -> Vec<Boundary> {
+    use Share::{All, Half, None};
+    vec![
+        sent("connecting", None, |wire| wire.opens()),
+        answered("connected", All, |wire| {
+            wire.back.ends_with(b"Z\0\0\0\x05I")
+        }),
+        sent("claim half-sent", Half, claims),
+        sent("claim sent", All, claims),
+        answered("claim half-answered", Half, claims),
+        answered("claim answered", All, claims),
+        sent("claim's COMMIT not sent", None, |wire| commits(wire) == 1),
+        sent("claim's COMMIT sent", All, |wire| commits(wire) == 1),
+        answered("claim acknowledged", All, |wire| commits(wire) == 1),
+        sent("outcomes journaled", None, |wire| updates(wire) == 1),
+        sent("first UPDATE half-sent", Half, |wire| updates(wire) == 1),
+        sent("first UPDATE sent", All, |wire| updates(wire) == 1),
+        sent("second UPDATE sent", All, |wire| updates(wire) == 2),
+        sent("run's row sent", All, |wire| {
+            count(wire.out, b"\"finished_at\":") == 1
+        }),
+        sent("COMMIT not sent", None, |wire| commits(wire) == 2),
+        sent("COMMIT sent", All, |wire| commits(wire) == 2),
+        answered("COMMIT acknowledged", All, |wire| commits(wire) == 2),
+        sent("journal removed", None, |wire| {
+            wire.chunk.ends_with(b"X\0\0\0\x04")
+        }),
+    ]
+}
+
+fn sent(name: &str, share: Share, is_here: fn(&Passing<'_>) -> bool) -> Boundary {
+    boundary(name, share, move |wire| {
+        wire.way == Way::Out && is_here(wire)
+    })
+}
+
+fn answered(name: &str, share: Share, is_here: fn(&Passing<'_>) -> bool) -> Boundary {
+    boundary(name, share, move |wire| {
+        wire.way == Way::Back && is_here(wire)
+    })
+}
+
+/// Whether the claim's argument was sent.
+fn claims(wire: &Passing<'_>) -> bool {
+    count(wire.out, b"\"lease_seconds\":") > 0
+}
+
+fn commits(wire: &Passing<'_>) -> usize {
+    count(wire.out, b"Q\0\0\0\x0bCOMMIT\0")
+}
+
+/// How many arguments of the two UPDATEs were sent; that of the claim has no rows.
+fn updates(wire: &Passing<'_>) -> usize {
+    count(wire.out, b"\"rows\":[")
+}
+
+/// What is said to the platforms and by them.
+fn on_the_platforms() -> Vec<Boundary> {
+    let first = boundary("first journal line written", Share::None, |wire| {
+        wire.opens()
+    });
+    let each = PUBLISHING.iter().flat_map(|&(platform, line)| {
+        let place = |what: &str, way, share| {
+            boundary(format!("{platform}: {what}"), share, move |wire| {
+                wire.way == way && is_last_request(wire.out, platform, line)
+            })
+        };
+        [
+            place("request not sent", Way::Out, Share::None),
+            place("request half-sent", Way::Out, Share::Half),
+            place("request sent", Way::Back, Share::None),
+            place("reply half-read", Way::Back, Share::Half),
+            place("reply read", Way::Back, Share::All),
+        ]
+    });
+    std::iter::once(first).chain(each).collect()
+}
+
+/// Whether the last request on a connection is one that publishes.
+fn is_last_request(out: &[u8], platform: &str, line: &str) -> bool {
+    let Some(end) = rfind(out, b" HTTP/1.1\r\n") else {
+        return false;
+    };
+    let start = rfind(&out[..end], b"\n").map_or(0, |at| at + 1);
+    // After a body without a line's end the next request's line begins where it may.
+    let head = String::from_utf8_lossy(&out[start..end]);
+    head.contains(&format!("/{platform}/")) && head.contains(line)
+}
+
+fn rfind(text: &[u8], part: &[u8]) -> Option<usize> {
+    text.windows(part.len()).rposition(|window| window == part)
+}
+
+fn count(text: &[u8], part: &[u8]) -> usize {
+    text.windows(part.len())
+        .filter(|window| window == &part)
+        .count()
+}
+
+/// A world whose wires can be cut, and the posts of a round.
+struct Story {
+    world: World,
+    database: Option<Proxy>,
+    platforms: Proxy,
+    posts: Vec<Post>,
+}
+
+impl Story {
+    fn sqlite() -> Self {
+        Self::on(World::sqlite(), None)
+    }
+
+    fn postgres() -> Self {
+        let mut wire = None;
+        let world = World::postgres().through(|url| {
+            let (before, rest) = url.split_once('@').unwrap();
+            let (server, database) = rest.split_once('/').unwrap();
+            let proxy = Proxy::to(server);
+            let url = format!("{before}@{}/{database}", proxy.address);
+            wire = Some(proxy);
+            url
+        });
+        Self::on(world, wire)
+    }
+
+    fn on(world: World, database: Option<Proxy>) -> Self {
+        let server = world.sandbox.url.strip_prefix("http://").unwrap();
+        let platforms = Proxy::to(server.trim_end_matches('/'));
+        let video = world.path("clip.mp4");
+        std::fs::write(&video, vec![7_u8; 300_000]).unwrap();
+        let posts = vec![
+            post(world.account("facebook", 1, "alder"), "Hello, Page"),
+            post(world.account("instagram", 1, "alder"), "Hello, followers").with(
+                "media",
+                json!([{"url": world.sandbox.sample("1080x1080.jpg"), "alt": "A loaf"}]),
+            ),
+            post(world.account("linkedin", 1, "birch"), "Hello, network"),
+            post(
+                world.account("youtube", 1, "birch"),
+                "What you see is a clip",
+            )
+            .with("media", json!([{"path": video}]))
+            .with("options", json!({"title": "A clip"})),
+            post(world.account("slack", 1, "cedar"), "Hello, team"),
+        ];
+        Self {
+            world,
+            database,
+            platforms,
+            posts,
+        }
+    }
+
+    fn heal(&self) {
+        self.database.iter().for_each(Proxy::heal);
+        self.platforms.heal();
+    }
+
+    /// Nothing is left of the round before, and five posts are due.
+    fn begin(&self) {
+        self.heal();
+        self.world.execute("DELETE FROM posts; DELETE FROM runs");
+        self.world.block_on(self.world.sandbox.reset());
+        if self.world.path("state").exists() {
+            std::fs::remove_dir_all(self.world.path("state")).unwrap();
+        }
+        self.world.due(self.posts.clone());
+    }
+
+    fn start(&self) -> Child {
+        let sandbox = format!("http://{}/", self.platforms.address);
+        let mut run = self.world.publisher(&["run"]);
+        run.args(SHORT_RUN).env("PUBLISHER_SANDBOX", sandbox);
+        run.stdout(std::process::Stdio::null());
+        run.stderr(std::process::Stdio::null()).spawn().unwrap()
+    }
+
+    /// Kills a run at this boundary.
+    fn kill_at(&self, gate: Gate, name: &str) {
+        let mut run = self.start();
+        assert!(gate.is_reached(), "{name}: the run never came there");
+        if name == "first journal line written" {
+            assert_eq!(self.journals(), 1);
+        }
+        run.kill().unwrap();
+        run.wait().unwrap();
+        gate.open();
+        self.heal();
+    }
+
+    fn journals(&self) -> usize {
+        std::fs::read_dir(self.world.path("state/journal")).map_or(0, Iterator::count)
+    }
+
+    /// Runs until every post is published, or the runs change nothing any more.
+    fn make_up(&self) {
+        for _ in 0..ROUNDS {
+            self.world.let_time_pass();
+            self.world.run(&SHORT_RUN).exits(0);
+            if self.world.statuses() == "published 5" {
+                break;
+            }
+        }
+    }
+
+    /// Every post is live once, and the database knows.
+    fn published_once(&self, what: &str) {
+        let world = &self.world;
+        let known = "SELECT CAST(count(*) AS TEXT) FROM posts WHERE permalink IS NOT NULL AND platform_post_id IS NOT NULL";
+        let found = (
+            world.statuses(),
+            world.value(known),
+            world.stat("/published"),
+            world.stat("/duplicates"),
+            self.journals(),
+        );
+        let right = ("published 5".to_owned(), "5".to_owned(), 5, 0, 0);
+        let details = || {
+            world.rows("SELECT id || ' ' || status || ' ' || coalesce(error, '') || ' ' || history FROM posts")
+        };
+        assert_eq!(found, right, "{what}: {:#?}", details());
+    }
+
+    /// The state directory is on a disk that goes with the process, as on a cron host without one.
+    fn lose_journal(&self) {
+        if self.world.path("state").exists() {
+            std::fs::remove_dir_all(self.world.path("state")).unwrap();
+        }
+    }
+
+    /// Every boundary of this wire, with the journal kept and with it lost.
+    fn every(&self, boundaries: fn() -> Vec<Boundary>, proxy: &Proxy) {
+        for lost in [false, true] {
+            for boundary in boundaries() {
+                let what = format!("{}, journal lost: {lost}", boundary.name);
+                let name = boundary.name.clone();
+                self.begin();
+                self.kill_at(boundary.arm(proxy), &name);
+                if lost {
+                    self.lose_journal();
+                }
+                self.make_up();
+                self.published_once(&what);
+            }
+        }
+    }
+}
+
+impl World {
+    /// As if the time had come for everything that waits: the next look, the next try, a lease's end.
+    fn let_time_pass(&self) {
+        self.execute(
+            "UPDATE posts SET due_at = scheduled_at WHERE status IN ('pending', 'unconfirmed'); \
+             UPDATE posts SET lease_until = '2020-01-01T00:00:00.000Z' WHERE status = 'publishing'; \
+             UPDATE accounts SET blocked_until = NULL",
+        );
+    }
+}
+
+#[test]
+fn a_run_killed_on_its_way_to_or_from_postgres_is_made_up_for() {
+    let story = Story::postgres();
+    story.every(on_the_database, story.database.as_ref().unwrap());
+}
+
+#[test]
+fn a_run_killed_on_its_way_to_or_from_a_platform_is_made_up_for_with_postgres() {
+    let story = Story::postgres();
+    story.every(on_the_platforms, &story.platforms);
+}
+
+#[test]
+fn a_run_killed_on_its_way_to_or_from_a_platform_is_made_up_for_with_sqlite() {
+    let story = Story::sqlite();
+    story.every(on_the_platforms, &story.platforms);
+}
+
+/// SQLite has no wire: the lock that the commit needs is held instead.
+#[test]
+fn a_run_killed_between_its_last_outcome_and_the_commit_is_made_up_for() {
+    let story = Story::sqlite();
+    let world = &story.world;
+    for lost in [false, true] {
+        story.begin();
+        let first = boundary("first connection", Share::All, |wire| wire.opens());
+        let gate = first.arm(&story.platforms);
+        let mut run = story.start();
+        assert!(gate.is_reached());
+        let mut connection = world.block_on(async {
+            SqliteConnection::connect(&world.database_url)
+                .await
+                .unwrap()
+        });
+        let lock = sqlx::raw_sql("BEGIN IMMEDIATE");
+        world.block_on(async { lock.execute(&mut connection).await.unwrap() });
+        gate.open();
+        world.await_until("every outcome is journaled", |world| {
+            let path = std::fs::read_dir(world.path("state/journal")).unwrap();
+            let path = path.map(|entry| entry.unwrap().path()).next().unwrap();
+            let text = std::fs::read_to_string(path).unwrap();
+            text.lines()
+                .skip(1)
+                .filter(|line| line.contains("\"entry\":{") && line.contains("permalink"))
+                .count()
+                >= 5
+        });
+        run.kill().unwrap();
+        run.wait().unwrap();
+        world.block_on(async { connection.close().await.unwrap() });
+        assert_eq!(world.statuses(), "publishing 5");
+        if lost {
+            story.lose_journal();
+        }
+        story.make_up();
+        story.published_once(&format!("journal lost: {lost}"));
+    }
+}
+
+/// By then the database knows, and the rest is tidying up.
+#[test]
+fn a_run_killed_once_its_journal_is_removed_has_done_its_work() {
+    let story = Story::sqlite();
+    story.begin();
+    let first = boundary("first connection", Share::All, |wire| wire.opens());
+    let gate = first.arm(&story.platforms);
+    let mut run = story.start();
+    assert!(gate.is_reached());
+    assert_eq!(story.journals(), 1);
+    gate.open();
+    let began = std::time::Instant::now();
+    while story.journals() > 0 && began.elapsed() < Duration::from_secs(20) {
+        std::hint::spin_loop();
+    }
+    // It may have ended by itself; a kill then changes nothing.
+    run.kill().unwrap();
+    run.wait().unwrap();
+    story.published_once("journal removed");
+}
