@@ -5,26 +5,11 @@
 
 mod support;
 
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use serde_json::json;
 use sqlx::{Connection, SqliteConnection};
 use support::proxy::{Act, Gate, Passing, Proxy, Way, gate};
-use support::world::{Ended, Post, World, post};
-
-/// More runs than any boundary needs.
-const ROUNDS: usize = 6;
-/// A run that stops asking in good time, so that the next one goes on.
-const SHORT_RUN: [&str; 4] = ["--fail-on", "none", "--time-budget", "2s"];
-/// The end of a request's first line that publishes, for each platform.
-const PUBLISHING: [(&str, &str); 5] = [
-    ("facebook", "/feed"),
-    ("instagram", "/media_publish"),
-    ("linkedin", "/rest/posts"),
-    ("youtube", "PUT /youtube/"),
-    ("slack", "/chat.postMessage"),
-];
+use support::story::{PUBLISHING, Story, claims, commits, count, is_last_request, updates};
 
 /// How much of the bytes at a boundary arrives before the kill.
 #[derive(Clone, Copy, Debug)]
@@ -118,20 +103,6 @@ fn answered(name: &str, share: Share, is_here: fn(&Passing<'_>) -> bool) -> Boun
     })
 }
 
-/// Whether the claim's argument was sent.
-fn claims(wire: &Passing<'_>) -> bool {
-    count(wire.out, b"\"lease_seconds\":") > 0
-}
-
-fn commits(wire: &Passing<'_>) -> usize {
-    count(wire.out, b"Q\0\0\0\x0bCOMMIT\0")
-}
-
-/// How many arguments of the two UPDATEs were sent; that of the claim has no rows.
-fn updates(wire: &Passing<'_>) -> usize {
-    count(wire.out, b"\"rows\":[")
-}
-
 /// What is said to the platforms and by them.
 fn on_the_platforms() -> Vec<Boundary> {
     let first = boundary("first journal line written", Share::None, |wire| {
@@ -154,111 +125,7 @@ fn on_the_platforms() -> Vec<Boundary> {
     std::iter::once(first).chain(each).collect()
 }
 
-/// Whether the last request on a connection is one that publishes.
-fn is_last_request(out: &[u8], platform: &str, line: &str) -> bool {
-    let Some(end) = rfind(out, b" HTTP/1.1\r\n") else {
-        return false;
-    };
-    let start = rfind(&out[..end], b"\n").map_or(0, |at| at + 1);
-    // After a body without a line's end the next request's line begins where it may.
-    let head = String::from_utf8_lossy(&out[start..end]);
-    head.contains(&format!("/{platform}/")) && head.contains(line)
-}
-
-fn rfind(text: &[u8], part: &[u8]) -> Option<usize> {
-    text.windows(part.len()).rposition(|window| window == part)
-}
-
-fn count(text: &[u8], part: &[u8]) -> usize {
-    text.windows(part.len())
-        .filter(|window| window == &part)
-        .count()
-}
-
-/// A world whose wires can be cut, and the posts of a round.
-struct Story {
-    world: World,
-    database: Option<Proxy>,
-    platforms: Proxy,
-    posts: Vec<Post>,
-}
-
 impl Story {
-    fn sqlite() -> Self {
-        Self::on(World::sqlite(), None)
-    }
-
-    fn postgres() -> Self {
-        let mut wire = None;
-        let world = World::postgres().through(|url| {
-            let (before, rest) = url.split_once('@').unwrap();
-            let (server, database) = rest.split_once('/').unwrap();
-            let proxy = Proxy::to(server);
-            let url = format!("{before}@{}/{database}", proxy.address);
-            wire = Some(proxy);
-            url
-        });
-        Self::on(world, wire)
-    }
-
-    fn on(world: World, database: Option<Proxy>) -> Self {
-        let server = world.sandbox.url.strip_prefix("http://").unwrap();
-        let platforms = Proxy::to(server.trim_end_matches('/'));
-        let video = world.path("clip.mp4");
-        std::fs::write(&video, vec![7_u8; 300_000]).unwrap();
-        let posts = vec![
-            post(world.account("facebook", 1, "alder"), "Hello, Page"),
-            post(world.account("instagram", 1, "alder"), "Hello, followers").with(
-                "media",
-                json!([{"url": world.sandbox.sample("1080x1080.jpg"), "alt": "A loaf"}]),
-            ),
-            post(world.account("linkedin", 1, "birch"), "Hello, network"),
-            post(
-                world.account("youtube", 1, "birch"),
-                "What you see is a clip",
-            )
-            .with("media", json!([{"path": video}]))
-            .with("options", json!({"title": "A clip"})),
-            post(world.account("slack", 1, "cedar"), "Hello, team"),
-        ];
-        Self {
-            world,
-            database,
-            platforms,
-            posts,
-        }
-    }
-
-    fn heal(&self) {
-        self.database.iter().for_each(Proxy::heal);
-        self.platforms.heal();
-    }
-
-    /// Nothing is left of the round before, and five posts are due.
-    fn begin(&self) {
-        self.heal();
-        self.world.execute("DELETE FROM posts; DELETE FROM runs");
-        self.world.block_on(self.world.sandbox.reset());
-        if self.world.path("state").exists() {
-            std::fs::remove_dir_all(self.world.path("state")).unwrap();
-        }
-        self.world.due(self.posts.clone());
-    }
-
-    /// A run whose wires are the story's. Those that make up for it take them, too: an upload goes on where it began.
-    fn publisher(&self) -> Command {
-        let sandbox = format!("http://{}/", self.platforms.address);
-        let mut run = self.world.publisher(&["run"]);
-        run.args(SHORT_RUN).env("PUBLISHER_SANDBOX", sandbox);
-        run
-    }
-
-    fn start(&self) -> Child {
-        let mut run = self.publisher();
-        run.stdout(Stdio::null()).stderr(Stdio::null());
-        run.spawn().unwrap()
-    }
-
     /// Kills a run at this boundary.
     fn kill_at(&self, gate: Gate, name: &str) {
         let mut run = self.start();
@@ -270,47 +137,6 @@ impl Story {
         run.wait().unwrap();
         gate.open();
         self.heal();
-    }
-
-    fn journals(&self) -> usize {
-        std::fs::read_dir(self.world.path("state/journal")).map_or(0, Iterator::count)
-    }
-
-    /// Runs until every post is published, or the runs change nothing any more.
-    fn make_up(&self) {
-        for _ in 0..ROUNDS {
-            self.world.let_time_pass();
-            Ended::from(self.publisher().output().unwrap()).exits(0);
-            if self.world.statuses() == "published 5" {
-                break;
-            }
-        }
-    }
-
-    /// Every post is live once, and the database knows.
-    fn published_once(&self, what: &str) {
-        let world = &self.world;
-        // A permalink is read after the post is live, and may be missing.
-        let known = "SELECT CAST(count(*) AS TEXT) FROM posts WHERE platform_post_id IS NOT NULL";
-        let found = (
-            world.statuses(),
-            world.value(known),
-            world.stat("/published"),
-            world.stat("/duplicates"),
-            self.journals(),
-        );
-        let right = ("published 5".to_owned(), "5".to_owned(), 5, 0, 0);
-        let details = || {
-            world.rows("SELECT id || ' ' || status || ' ' || coalesce(error, '') || ' ' || history FROM posts")
-        };
-        assert_eq!(found, right, "{what}: {:#?}", details());
-    }
-
-    /// The state directory is on a disk that goes with the process, as on a cron host without one.
-    fn lose_journal(&self) {
-        if self.world.path("state").exists() {
-            std::fs::remove_dir_all(self.world.path("state")).unwrap();
-        }
     }
 
     /// Every boundary of this wire, with the journal kept and with it lost.
@@ -328,17 +154,6 @@ impl Story {
                 self.published_once(&what);
             }
         }
-    }
-}
-
-impl World {
-    /// As if the time had come for everything that waits: the next look, the next try, a lease's end.
-    fn let_time_pass(&self) {
-        self.execute(
-            "UPDATE posts SET due_at = scheduled_at WHERE status IN ('pending', 'unconfirmed'); \
-             UPDATE posts SET lease_until = '2020-01-01T00:00:00.000Z' WHERE status = 'publishing'; \
-             UPDATE accounts SET blocked_until = NULL",
-        );
     }
 }
 

@@ -16,4 +16,5 @@ pub mod pgbouncer;
 pub mod postgres;
 pub mod proxy;
 pub mod stage;
+pub mod story;
 pub mod world;
