@@ -1,10 +1,19 @@
 //! Kill points: the real binary is killed at every boundary that can be seen from outside, with its journal kept or
 //! lost, and the runs that follow publish each post exactly once.
+//!
+//! Then at random places, while the platforms misbehave. `PUBLISHER_KILL_ROUNDS` (10) says in how many rounds, and
+//! `PUBLISHER_KILL_SEED` (1) which; a failure names the seed of its round, which alone repeats it with one round:
+//!
+//! ```text
+//! PUBLISHER_KILL_ROUNDS=200 PUBLISHER_KILL_SEED=1000 cargo test --test kill random
+//! ```
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::{Connection, SqliteConnection};
@@ -235,4 +244,114 @@ fn a_run_killed_once_its_journal_is_removed_has_done_its_work() {
     run.kill().unwrap();
     run.wait().unwrap();
     story.published_once("journal removed");
+}
+
+/// The same numbers for the same seed (xorshift).
+struct Dice(u64);
+
+impl Dice {
+    fn of(seed: u64) -> Self {
+        // Neighbouring seeds are to differ in all bits, and zero would stay zero.
+        Self(seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    /// From 0 to below the limit.
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
+
+/// A number that the caller of the tests may set.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test is told by its environment how long it may take"
+)]
+fn asked_for(name: &str, usual: u64) -> u64 {
+    std::env::var(name).map_or(usual, |text| text.parse().unwrap())
+}
+
+/// A place on either wire after so many chunks.
+fn somewhere(dice: &mut Dice, chunks: u64) -> [Boundary; 2] {
+    let share = match dice.below(3) {
+        0 => Share::None,
+        1 => Share::Half,
+        _ => Share::All,
+    };
+    let left = Arc::new(AtomicU64::new(dice.below(chunks)));
+    [Arc::clone(&left), left].map(|left| {
+        boundary("somewhere", share, move |_| {
+            left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+                left.checked_sub(1)
+            })
+            .is_err()
+        })
+    })
+}
+
+impl Story {
+    /// Kills a run at a random place, unless it ends before it comes there; then `false`.
+    fn kill_somewhere(&self, dice: &mut Dice) -> bool {
+        let [on_platforms, on_database] = somewhere(dice, 200);
+        let mut gates = vec![on_platforms.arm(&self.platforms)];
+        gates.extend(self.database.as_ref().map(|proxy| on_database.arm(proxy)));
+        let mut run = self.start();
+        let was_alive = loop {
+            if gates
+                .iter()
+                .any(|gate| gate.is_reached_within(Duration::from_millis(5)))
+            {
+                break true;
+            }
+            if run.try_wait().unwrap().is_some() {
+                break false;
+            }
+        };
+        run.kill().unwrap();
+        run.wait().unwrap();
+        gates.into_iter().for_each(Gate::open);
+        self.heal();
+        was_alive
+    }
+
+    /// Rounds of two kills each, while answers get lost and connections break.
+    fn is_killed_at_random(&self) {
+        let rounds = asked_for("PUBLISHER_KILL_ROUNDS", 10);
+        let first = asked_for("PUBLISHER_KILL_SEED", 1);
+        let mut kills = 0;
+        for seed in first..first + rounds {
+            let mut dice = Dice::of(seed);
+            self.begin();
+            // A try that was killed counts, and giving up is another story.
+            self.world.execute("UPDATE posts SET max_attempts = 100");
+            self.world
+                .faults(&["*:500-after-accept:20%", "*:reset:10%"]);
+            for _ in 0..2 {
+                kills += u64::from(self.kill_somewhere(&mut dice));
+                if dice.below(2) == 0 {
+                    self.lose_journal();
+                }
+                self.let_time_pass();
+            }
+            self.world.faults(&[]);
+            self.make_up();
+            self.published_once(&format!("PUBLISHER_KILL_SEED={seed}"));
+        }
+        assert!(
+            kills >= rounds / 2,
+            "too few runs were killed: {kills} in {rounds} rounds"
+        );
+    }
+}
+
+#[test]
+fn runs_killed_at_random_are_made_up_for_with_postgres() {
+    Story::postgres_of(4).is_killed_at_random();
+}
+
+#[test]
+fn runs_killed_at_random_are_made_up_for_with_sqlite() {
+    Story::sqlite_of(4).is_killed_at_random();
 }

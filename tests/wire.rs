@@ -6,6 +6,8 @@
 mod support;
 
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use support::postgres::free_port;
@@ -68,15 +70,18 @@ enum Times {
 }
 
 impl Times {
-    fn break_wire(self, proxy: &Proxy, place: Place, does: Does) {
-        let mut broken = false;
+    /// What it returns says whether the wire was broken yet.
+    fn break_wire(self, proxy: &Proxy, place: Place, does: Does) -> Arc<AtomicBool> {
+        let broken = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&broken);
         proxy.decide(move |wire| {
-            if !place(wire) || broken && self == Self::Once {
+            if !place(wire) || self == Self::Once && flag.load(Ordering::Relaxed) {
                 return Act::Pass;
             }
-            broken = true;
+            flag.store(true, Ordering::Relaxed);
             does.act(wire)
         });
+        broken
     }
 }
 
@@ -142,8 +147,12 @@ fn a_database_that_is_not_reached_ends_the_run_before_anything_is_sent() {
     all(&cases, |&(name, place, does, within)| {
         let what = format!("{name}: {does:?}");
         let story = story();
-        Times::Always.break_wire(story.database.as_ref().unwrap(), place, does);
+        let broken = Times::Always.break_wire(story.database.as_ref().unwrap(), place, does);
         let run = in_time(start(story.publisher(&RUN)), within, &what);
+        assert!(
+            broken.load(Ordering::Relaxed),
+            "{what}: it never came there"
+        );
         assert_eq!(run.code, 75, "{what}: {run:?}");
         assert!(run.stderr.contains("127.0.0.1"), "{what}: {run:?}");
         assert_eq!(story.world.stat("/requests"), 0, "{what}");
@@ -184,8 +193,12 @@ fn a_commit_whose_wire_breaks_goes_through_on_another() {
     all(&cases, |&(name, place, does, within)| {
         let what = format!("{name}: {does:?}");
         let story = story();
-        Times::Once.break_wire(story.database.as_ref().unwrap(), place, does);
+        let broken = Times::Once.break_wire(story.database.as_ref().unwrap(), place, does);
         let run = in_time(start(story.publisher(&RUN)), within, &what);
+        assert!(
+            broken.load(Ordering::Relaxed),
+            "{what}: it never came there"
+        );
         assert_eq!(run.code, 0, "{what}: {run:?}");
         // Nothing is left to be made up for.
         story.published_once(&what);
@@ -252,8 +265,12 @@ fn a_platform_whose_wire_breaks_costs_time_alone() {
     all(&cases, |&(name, place, does)| {
         let what = format!("{name}: {does:?}");
         let story = story();
-        Times::Always.break_wire(&story.platforms, place, does);
+        let broken = Times::Always.break_wire(&story.platforms, place, does);
         let run = in_time(start(story.publisher(&RUN)), BUDGET, &what);
+        assert!(
+            broken.load(Ordering::Relaxed),
+            "{what}: it never came there"
+        );
         let statuses = story.world.statuses();
         assert!(
             !statuses.contains("publishing") && !statuses.contains("failed"),

@@ -150,7 +150,12 @@ pub struct Gate {
 impl Gate {
     /// Waits until the boundary is reached; false if it is not in good time.
     pub fn is_reached(&self) -> bool {
-        self.reached.recv_timeout(Duration::from_secs(20)).is_ok()
+        self.is_reached_within(Duration::from_secs(20))
+    }
+
+    /// The same with the story's own patience.
+    pub fn is_reached_within(&self, time: Duration) -> bool {
+        self.reached.recv_timeout(time).is_ok()
     }
 
     /// Lets the wire go on.

@@ -29,11 +29,21 @@ pub struct Story {
 }
 
 impl Story {
+    /// With one account and one post for each platform.
     pub fn sqlite() -> Self {
-        Self::on(World::sqlite(), None)
+        Self::on(World::sqlite(), None, 1)
     }
 
     pub fn postgres() -> Self {
+        Self::postgres_of(1)
+    }
+
+    /// With so many accounts for each platform, each of which has a post.
+    pub fn sqlite_of(accounts: u32) -> Self {
+        Self::on(World::sqlite(), None, accounts)
+    }
+
+    pub fn postgres_of(accounts: u32) -> Self {
         let mut wire = None;
         let world = World::postgres().through(|url| {
             let (before, rest) = url.split_once('@').unwrap();
@@ -43,34 +53,19 @@ impl Story {
             wire = Some(proxy);
             url
         });
-        Self::on(world, wire)
+        Self::on(world, wire, accounts)
     }
 
-    pub fn on(world: World, database: Option<Proxy>) -> Self {
+    fn on(world: World, database: Option<Proxy>, accounts: u32) -> Self {
         let server = world.sandbox.url.strip_prefix("http://").unwrap();
         let platforms = Proxy::to(server.trim_end_matches('/'));
-        let video = world.path("clip.mp4");
-        std::fs::write(&video, vec![7_u8; 300_000]).unwrap();
-        let posts = vec![
-            post(world.account("facebook", 1, "alder"), "Hello, Page"),
-            post(world.account("instagram", 1, "alder"), "Hello, followers").with(
-                "media",
-                json!([{"url": world.sandbox.sample("1080x1080.jpg"), "alt": "A loaf"}]),
-            ),
-            post(world.account("linkedin", 1, "birch"), "Hello, network"),
-            post(
-                world.account("youtube", 1, "birch"),
-                "What you see is a clip",
-            )
-            .with("media", json!([{"path": video}]))
-            .with("options", json!({"title": "A clip"})),
-            post(world.account("slack", 1, "cedar"), "Hello, team"),
-        ];
+        std::fs::write(world.path("clip.mp4"), vec![7_u8; 300_000]).unwrap();
+        let posts = (1..=accounts).flat_map(|n| one_for_each(&world, n));
         Self {
+            posts: posts.collect(),
             world,
             database,
             platforms,
-            posts,
         }
     }
 
@@ -79,14 +74,12 @@ impl Story {
         self.platforms.heal();
     }
 
-    /// Nothing is left of the round before, and five posts are due.
+    /// Nothing is left of the round before, and the posts are due.
     pub fn begin(&self) {
         self.heal();
         self.world.execute("DELETE FROM posts; DELETE FROM runs");
         self.world.block_on(self.world.sandbox.reset());
-        if self.world.path("state").exists() {
-            std::fs::remove_dir_all(self.world.path("state")).unwrap();
-        }
+        self.lose_journal();
         self.world.due(self.posts.clone());
     }
 
@@ -113,16 +106,21 @@ impl Story {
         for _ in 0..ROUNDS {
             self.let_time_pass();
             Ended::from(self.publisher(&SHORT_RUN).output().unwrap()).exits(0);
-            if self.world.statuses() == "published 5" {
+            if self.world.statuses() == self.all_published() {
                 break;
             }
         }
+    }
+
+    fn all_published(&self) -> String {
+        format!("published {}", self.posts.len())
     }
 
     /// Every post is live once, and the database knows.
     pub fn published_once(&self, what: &str) {
         let world = &self.world;
         // A permalink is read after the post is live, and may be missing.
+        let count = self.posts.len();
         let known = "SELECT CAST(count(*) AS TEXT) FROM posts WHERE platform_post_id IS NOT NULL";
         let found = (
             world.statuses(),
@@ -131,7 +129,8 @@ impl Story {
             world.stat("/duplicates"),
             self.journals(),
         );
-        let right = ("published 5".to_owned(), "5".to_owned(), 5, 0, 0);
+        let live = i64::try_from(count).unwrap();
+        let right = (self.all_published(), count.to_string(), live, 0, 0);
         let details = || {
             world.rows("SELECT id || ' ' || status || ' ' || coalesce(error, '') || ' ' || history FROM posts")
         };
@@ -153,6 +152,26 @@ impl Story {
              UPDATE accounts SET blocked_until = NULL",
         );
     }
+}
+
+/// A post for the `n`th account of each platform.
+fn one_for_each(world: &World, n: u32) -> [Post; 5] {
+    let account = |platform, owner| world.account(platform, n, owner);
+    let image = json!([{"url": world.sandbox.sample("1080x1080.jpg"), "alt": "A loaf"}]);
+    let video = json!([{"path": world.path("clip.mp4")}]);
+    [
+        post(account("facebook", "alder"), &format!("Hello, Page {n}")),
+        post(
+            account("instagram", "alder"),
+            &format!("Hello, follower {n}"),
+        )
+        .with("media", image),
+        post(account("linkedin", "birch"), &format!("Hello, network {n}")),
+        post(account("youtube", "birch"), "What you see is a clip")
+            .with("media", video)
+            .with("options", json!({"title": format!("Clip {n}")})),
+        post(account("slack", "cedar"), &format!("Hello, team {n}")),
+    ]
 }
 
 /// Whether the claim's argument was sent.
