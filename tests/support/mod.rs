@@ -14,5 +14,7 @@ pub mod hostile;
 pub mod inbox;
 pub mod pgbouncer;
 pub mod postgres;
+pub mod proxy;
 pub mod stage;
+pub mod story;
 pub mod world;
