@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::outcome::{Block, Outcome, Scope, Settled, Verdict};
 use crate::post::PostId;
-use crate::schedule::next_look;
+use crate::schedule::{later, next_look};
 use crate::store::{Committed, Outcomes, Store, StoreError, instant};
 
 /// How long a database that went away is waited for before the outcomes count as unrecorded.
@@ -246,7 +246,10 @@ pub fn account(verdict: Verdict<'_>) -> Option<Value> {
         } => (*block, &reason.message),
         Outcome::Published { post, at } => {
             let pause = post.pause.as_ref()?;
-            (Block::Until(*at + pause.after, pause.scope), &pause.why)
+            (
+                Block::Until(later(*at, pause.after), pause.scope),
+                &pause.why,
+            )
         }
         _ => return None,
     };

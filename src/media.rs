@@ -216,11 +216,16 @@ pub async fn public_url(media: &Media, http: &Http) -> Result<String, Failure> {
 pub(crate) fn shown(media: &Media) -> String {
     match media.url.as_deref().map(Url::parse) {
         Some(Ok(url)) => shown_url(&url),
-        _ => media.location().to_owned(),
+        // Where the secrets are in it, nobody knows.
+        Some(Err(_)) => "an address that is not a URL".to_owned(),
+        None => media.location().to_owned(),
     }
 }
 
 fn shown_url(url: &Url) -> String {
+    if url.cannot_be_a_base() {
+        return format!("{}:…", url.scheme());
+    }
     let mut url = url.clone();
     // A URL that can't have a user has none to hide.
     url.set_username("").ok();

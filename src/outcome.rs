@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::http::one_line;
 use crate::post::ClaimedPost;
+use crate::schedule::later;
 
 /// Messages are one line of at most so many characters, without control characters: much of their text comes from
 /// platforms, and it goes to terminals, logs and the database.
@@ -247,7 +248,7 @@ impl Outcome {
                 scope,
                 reason,
             } => {
-                let until = now + after;
+                let until = later(now, after);
                 // Past its expiry the post comes back only to be dropped.
                 Self::Retry {
                     due_at: until.min(post.expires_at),
@@ -257,7 +258,7 @@ impl Outcome {
                 }
             }
             Failure::Retry { after, reason } => {
-                let due_at = now + delay.max(after.unwrap_or_default());
+                let due_at = later(now, delay.max(after.unwrap_or_default()));
                 if post.attempts >= post.max_attempts {
                     Self::Failed {
                         reason: reason

@@ -88,6 +88,14 @@ impl Lateness {
 const RETRY_FIRST: Duration = Duration::from_mins(1);
 const RETRY_LONGEST: Duration = Duration::from_hours(1);
 
+/// The longest that [`later`] goes.
+const CENTURY: Duration = Duration::from_hours(24 * 36_525);
+
+/// The instant so long after another, a century at most: platforms may name any number.
+pub fn later(from: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
+    from + by.min(CENTURY)
+}
+
 /// How long to wait after that many tries: up to twice as long each time, the `jitter` (0 to 1) choosing where between
 /// a minute and that. So posts that failed together do not come back together.
 pub fn retry_delay(attempt: u32, jitter: f64) -> Duration {

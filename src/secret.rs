@@ -23,6 +23,9 @@ use crate::exit::Failed;
 use crate::store::Database;
 
 mod key_file;
+mod redact;
+
+pub(crate) use redact::redacted;
 
 const VERSION: &str = "v1";
 const KEY_BYTES: usize = 32;

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::account::{Account, AccountId, Credentials, Renewed};
 use crate::outcome::{Failure, Reason};
+use crate::schedule::later;
 use crate::secret::{self, Key, OpenError};
 use crate::store::{Database, Hold, Store, StoreError};
 
@@ -156,7 +157,7 @@ impl<'a> Vault<'a> {
         }
         keyring.tried();
         let renewed = ask(&stored).await?;
-        let ends = renewed.lives.map(|lives| now + lives);
+        let ends = renewed.lives.map(|lives| later(now, lives));
         let credentials = renewed_credentials(stored, renewed)?;
         let sealed = secret::seal(key, platform, id, &credentials).map_err(|error| {
             let reason = Reason::new("seal", error.to_string());

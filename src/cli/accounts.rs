@@ -204,9 +204,14 @@ async fn buy(
             platform.title()
         ))
     })?;
-    let refused = |failure: Failure| Failed::data(failure.reason().message.clone());
+    let stored = credentials.clone();
+    let refused = |failure: Failure| {
+        Failed::data(asker.redacted(&failure.reason().message, platform, &stored))
+    };
     let renewed = renewed.map_err(refused)?;
-    let ends = renewed.lives.map(|lives| Clock::host().now() + lives);
+    let ends = renewed
+        .lives
+        .map(|lives| schedule::later(Clock::host().now(), lives));
     *credentials = renewed_credentials(credentials.clone(), renewed).map_err(refused)?;
     Ok(ends)
 }

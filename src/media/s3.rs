@@ -190,6 +190,9 @@ fn parts(address: &str) -> Result<(&str, Path), String> {
     let rest = address.get(SCHEME.len()..).unwrap_or_default();
     let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if bucket.contains('@') {
+        return Err("s3:// addresses have no user (s3://bucket/key)".to_owned());
+    }
     if !(3..=63).contains(&bucket.len()) || !bucket.chars().all(allowed) || bucket.contains("..") {
         return Err(format!(
             "`{bucket}` is not a bucket's name (s3://bucket/key)"

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use secrecy::ExposeSecret;
 use serde_json::Value;
 use url::Url;
 
@@ -18,7 +17,7 @@ use crate::outcome::{Block, Failure, Outcome, Reason, Settled, Verdict};
 use crate::platform::{self, Platform};
 use crate::post::{Action, ClaimedPost};
 use crate::review;
-use crate::secret::Key;
+use crate::secret::{self, Key};
 use crate::tokens::Keyring;
 
 /// A post that takes steps.
@@ -204,14 +203,7 @@ impl Job {
 
     /// Text without this account's secrets: a platform may quote them back.
     pub(super) fn redact(&self, text: &mut String) {
-        let credentials = self.keyring.credentials();
-        let app = self.app.client_secret.iter();
-        for secret in credentials.secrets().chain(app) {
-            let secret = secret.expose_secret();
-            if !secret.is_empty() && text.contains(secret) {
-                *text = text.replace(secret, "[redacted]");
-            }
-        }
+        *text = secret::redacted(text, &self.keyring.credentials(), &self.app);
     }
 }
 

@@ -33,10 +33,11 @@ pub(super) async fn ahead(job: &Job, context: &Context<'_>) -> Result<(), Failur
     }
     match renew(job, context).await {
         Err(failure) if ends > now && !matches!(failure, Failure::NeedsLogin { .. }) => {
+            let mut why = failure.reason().message.clone();
+            job.redact(&mut why);
             tracing::warn!(
                 account = job.post.account.label(),
-                "the token ends at {ends} and could not be refreshed yet: {}",
-                failure.reason().message
+                "the token ends at {ends} and could not be refreshed yet: {why}"
             );
             Ok(())
         }

@@ -2,13 +2,14 @@
 
 use url::Url;
 
-use crate::account::{Account, Credentials};
+use crate::account::{Account, App, Credentials};
 use crate::config::{Config, PlatformSettings};
 use crate::http::{Api, Http, Timeouts};
 use crate::limits::Limits;
 use crate::platform::Platform;
 use crate::publish;
 use crate::schedule::Clock;
+use crate::secret;
 
 /// What asking takes.
 pub(super) struct Asker<'a> {
@@ -33,6 +34,22 @@ impl<'a> Asker<'a> {
         }
     }
 
+    /// The application that the configuration names.
+    fn app(&self, platform: &dyn Platform) -> App {
+        let settings = self.config.file.platforms.get(platform.name());
+        settings.map(PlatformSettings::app).unwrap_or_default()
+    }
+
+    /// What the platform says, without the secrets that it may quote.
+    pub(super) fn redacted(
+        &self,
+        text: &str,
+        platform: &dyn Platform,
+        credentials: &Credentials,
+    ) -> String {
+        secret::redacted(text, credentials, &self.app(platform))
+    }
+
     /// Does it with the account's side of the platform's API.
     pub(super) async fn with<T>(
         &self,
@@ -43,7 +60,7 @@ impl<'a> Asker<'a> {
     ) -> T {
         let settings = self.config.file.platforms.get(platform.name());
         let base = publish::base(account, platform, settings, self.sandbox);
-        let app = settings.map(PlatformSettings::app).unwrap_or_default();
+        let app = self.app(platform);
         let api = Api {
             account,
             credentials,

@@ -157,9 +157,15 @@ impl Checker<'_> {
                 None => {}
             }
         }
+        let credentials = keyring.credentials();
+        let redacted = |text: &str| self.asker.redacted(text, platform, &credentials);
         match result {
-            Ok(standing) => Ok((standing, keyring.expires_at())),
-            Err(Some(failure)) => Err(redacted(&failure, &keyring)),
+            Ok(mut standing) => {
+                let notes = standing.notes.iter_mut().chain(&mut standing.name);
+                notes.for_each(|note| *note = redacted(note));
+                Ok((standing, keyring.expires_at()))
+            }
+            Err(Some(failure)) => Err(redacted(&failure.reason().message)),
             Err(None) => {
                 Err("the token has ended; give a new one with `publisher accounts add`".to_owned())
             }
@@ -201,18 +207,6 @@ impl Checker<'_> {
 
 fn is_refusal(failure: &Failure) -> bool {
     matches!(failure, Failure::Unauthorized { .. })
-}
-
-/// The failure's words without the account's secrets, which a platform may quote.
-fn redacted(failure: &Failure, keyring: &Keyring) -> String {
-    use secrecy::ExposeSecret;
-    let mut text = failure.reason().message.clone();
-    for secret in keyring.credentials().secrets() {
-        if !secret.expose_secret().is_empty() {
-            text = text.replace(secret.expose_secret(), "[redacted]");
-        }
-    }
-    text
 }
 
 fn machine(finding: &Finding, now: DateTime<Utc>) -> Value {
