@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::{Connection, SqliteConnection};
-use support::proxy::{Act, Gate, Passing, Proxy, Way, gate};
+use support::proxy::{Act, Gate, Passing, Proxy, Way, gate, opens};
 use support::story::{PUBLISHING, Story, claims, commits, count, is_last_request, updates};
 
 /// How much of the bytes at a boundary arrives before the kill.
@@ -73,7 +73,7 @@ impl Boundary {
 fn on_the_database() -> Vec<Boundary> {
     use Share::{All, Half, None};
     vec![
-        sent("connecting", None, |wire| wire.opens()),
+        sent("connecting", None, opens),
         answered("connected", All, |wire| {
             wire.back.ends_with(b"Z\0\0\0\x05I")
         }),
@@ -115,7 +115,7 @@ fn answered(name: &str, share: Share, is_here: fn(&Passing<'_>) -> bool) -> Boun
 /// What is said to the platforms and by them.
 fn on_the_platforms() -> Vec<Boundary> {
     let first = boundary("first journal line written", Share::None, |wire| {
-        wire.opens()
+        opens(wire)
     });
     let each = PUBLISHING.iter().flat_map(|&(platform, line)| {
         let place = |what: &str, way, share| {
@@ -191,7 +191,7 @@ fn a_run_killed_between_its_last_outcome_and_the_commit_is_made_up_for() {
     let world = &story.world;
     for lost in [false, true] {
         story.begin();
-        let first = boundary("first connection", Share::All, |wire| wire.opens());
+        let first = boundary("first connection", Share::All, opens);
         let gate = first.arm(&story.platforms);
         let mut run = story.start();
         assert!(gate.is_reached());
@@ -230,7 +230,7 @@ fn a_run_killed_between_its_last_outcome_and_the_commit_is_made_up_for() {
 fn a_run_killed_once_its_journal_is_removed_has_done_its_work() {
     let story = Story::sqlite();
     story.begin();
-    let first = boundary("first connection", Share::All, |wire| wire.opens());
+    let first = boundary("first connection", Share::All, opens);
     let gate = first.arm(&story.platforms);
     let mut run = story.start();
     assert!(gate.is_reached());

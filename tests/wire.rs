@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use support::postgres::free_port;
-use support::proxy::{Act, Passing, Proxy, Way};
+use support::proxy::{Act, Passing, Proxy, Way, opens};
 use support::story::{Story, claims, commits, is_publishing, updates};
 use support::world::{Ended, ended};
 
@@ -53,7 +53,7 @@ type Place = fn(&Passing<'_>) -> bool;
 
 /// The beginning of a connection, and the first bytes that come back on it.
 const CONNECTING: Place =
-    |wire| wire.opens() || wire.way == Way::Back && wire.back.len() == wire.chunk.len();
+    |wire| opens(wire) || wire.way == Way::Back && wire.back.len() == wire.chunk.len();
 const CLAIM: Place = |wire| wire.way == Way::Out && claims(wire) && commits(wire) == 0;
 const CLAIMED: Place = |wire| wire.way == Way::Back && claims(wire) && commits(wire) == 0;
 const UPDATE: Place = |wire| wire.way == Way::Out && updates(wire) == 1;

@@ -35,11 +35,9 @@ pub struct Passing<'a> {
     pub back: &'a [u8],
 }
 
-impl Passing<'_> {
-    /// The connection has just been made, and nothing was sent on it.
-    pub fn opens(&self) -> bool {
-        self.chunk.is_empty()
-    }
+/// Whether a connection has just been made, and nothing was sent on it.
+pub fn opens(wire: &Passing<'_>) -> bool {
+    wire.chunk.is_empty()
 }
 
 /// Something to be done at a boundary. The whole wire stands still meanwhile.
