@@ -5,6 +5,7 @@
 
 mod support;
 
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -317,8 +318,6 @@ struct Meddler {
     plan: std::collections::VecDeque<Tampering>,
     /// Everything that was said with a success.
     said: String,
-    /// Whether a status was forged: then a refusal may be none.
-    forged: bool,
 }
 
 type Shared = Arc<Mutex<Meddler>>;
@@ -356,7 +355,6 @@ async fn hand_on(
         Some(Tampering::Body(damages)) => body = damaged(body, &damages),
         Some(Tampering::Noise(noise)) => body = noise,
         Some(Tampering::Status(forged)) => {
-            meddler.forged = true;
             status = forged.try_into().unwrap();
         }
         Some(Tampering::Number(number)) => {
@@ -377,7 +375,8 @@ async fn hand_on(
     if status.is_success() {
         // Also as its parser reads it.
         let parsed = serde_json::from_slice::<Value>(&body).unwrap_or_default();
-        meddler.said += &format!("{headers:?} {} {parsed}", String::from_utf8_lossy(&body));
+        let text = String::from_utf8_lossy(&body);
+        write!(meddler.said, "{headers:?} {text} {parsed}").unwrap();
     }
     let mut response = axum::response::Response::new(body.into());
     *response.status_mut() = status;
@@ -396,10 +395,6 @@ fn contents(stage: &Stage, video: &Path) -> Vec<Value> {
         "instagram" => vec![
             json!({"body": "Hi", "media": [{"url": stage.sample("1080x1080.jpg")}]}),
             json!({"body": "Hi", "kind": "reel", "media": [{"url": stage.sample("reel-9s.mp4")}]}),
-        ],
-        "linkedin" => vec![
-            json!({"body": "Hi"}),
-            json!({"body": "Hi", "media": [{"url": stage.sample("1080x1080.jpg")}]}),
         ],
         "youtube" => vec![json!({"body": "Hi", "media": [{"path": video}]})],
         _ => vec![

@@ -9,7 +9,8 @@
 mod support;
 
 use std::cell::{Cell, RefCell};
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -218,7 +219,11 @@ fn refuse(place: &str, text: &[u8], word: &str) {
 fn platforms_are(world: &World, url: &str) {
     let mut file = "request_timeout = \"5s\"\n".to_owned();
     for platform in platform::names() {
-        file += &format!("[platforms.{platform}]\nbase_url = \"{url}/{platform}\"\n");
+        writeln!(
+            file,
+            "[platforms.{platform}]\nbase_url = \"{url}/{platform}\""
+        )
+        .unwrap();
     }
     std::fs::write(world.path("publisher.toml"), file).unwrap();
 }
