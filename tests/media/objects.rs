@@ -143,10 +143,8 @@ async fn addresses_that_name_no_object_are_told_before_anything_is_sent() {
     let cases = [
         ("s3://bucket", "s3://bucket names no object"),
         ("s3://bucket/folder/", "s3://bucket/folder/ names no object"),
-        (
-            "s3://a@evil.example/x",
-            "`a@evil.example` is not a bucket's name",
-        ),
+        // What stands before the @ may be a secret, and is not repeated.
+        ("s3://a@evil.example/x", "s3:// addresses have no user"),
         ("s3:///x", "`` is not a bucket's name"),
         (
             "S3://bucket/a//b",
