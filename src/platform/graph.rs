@@ -20,6 +20,7 @@ use serde_json::Value;
 use crate::http::{Api, Effect, Reply, Session, by_status, in_doubt, one_line, unreadable};
 use crate::outcome::{Failure, Pause, Reason, Scope};
 
+pub(super) mod bytes;
 pub(super) mod list;
 
 /// The version of 2026-02-18, supported for at least two years.

@@ -48,6 +48,7 @@ mod figures;
 mod find;
 mod flow;
 mod lookup;
+mod quota;
 mod tokens;
 mod upload;
 

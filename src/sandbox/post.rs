@@ -12,10 +12,6 @@ use super::world::Platform;
 /// What a post is to its readers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-#[allow(
-    dead_code,
-    reason = "the JSON of `/api/posts` names them all, whichever platforms make them"
-)]
 pub(super) enum Kind {
     #[default]
     Post,

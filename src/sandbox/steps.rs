@@ -11,10 +11,6 @@ use super::world::{Platform, World};
 
 /// What a request does. Faults aim at one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(
-    dead_code,
-    reason = "faults can be aimed at every step, whichever of them a platform has so far"
-)]
 pub(super) enum Step {
     /// Makes a post visible.
     Publish,
@@ -93,7 +89,6 @@ pub(super) async fn drain(body: Body) {
 
 /// Answers a valid request that carries the bytes of a medium, at most `limit` of them, and nothing
 /// else. They are read as they come; `accept` says what becomes of them.
-#[allow(dead_code, reason = "for the platforms that take media as bytes")]
 pub(super) async fn upload(
     call: &Call<'_>,
     body: Body,

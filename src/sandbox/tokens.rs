@@ -79,7 +79,6 @@ impl Tokens {
 
     /// Exchanges a refresh token. If the platform `rotates`, it works this once and the answer holds
     /// the next one; the new tokens have the scopes of the old one.
-    #[allow(dead_code, reason = "for the platforms' OAuth endpoints")]
     pub(super) fn refresh(
         &mut self,
         platform: Platform,

@@ -262,7 +262,6 @@ impl World {
 
     /// Says something under a post, and returns the comment's id: a number that nothing else has.
     /// `None`: there is no such post.
-    #[allow(dead_code, reason = "for the platforms that have comments")]
     pub(super) fn comment(
         &mut self,
         platform: Platform,
@@ -286,7 +285,6 @@ impl World {
 
     /// Notes one of a live post's details, such as its thumbnail or playlist. Says whether there is
     /// such a post.
-    #[allow(dead_code, reason = "for what the platforms add to a live post")]
     pub(super) fn detail(
         &mut self,
         platform: Platform,

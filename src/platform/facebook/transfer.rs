@@ -12,7 +12,7 @@ use serde_json::json;
 use super::super::Step;
 use super::checkpoint::{Checkpoint, Edge, Stage, Upload};
 use super::feed::edge;
-use super::graph::{self, GraphError, accept};
+use super::graph::{self, GraphError, accept, bytes};
 use super::rules::hosted;
 use super::video::look;
 use super::wire::{self, Started, Wanted, accept_bytes, after_break, is_a_break};
@@ -21,8 +21,6 @@ use crate::media::{self, Source};
 use crate::outcome::{Failure, Reason};
 use crate::post::Media;
 
-/// Where the bytes of reels and stories go.
-const BYTE_HOSTS: &[&str] = &["rupload.facebook.com"];
 /// Where videos for the feed go.
 const VIDEO_HOST: &str = "graph-video.facebook.com";
 /// An upload that breaks off so often in a row rests until a later run.
@@ -220,7 +218,7 @@ fn chunk(upload: &Upload, source: Source) -> Form {
 
 async fn send_stream(session: &Session<'_>, upload: Upload) -> Result<Step, Failure> {
     let url = upload.url.as_deref().unwrap_or_default();
-    if !session.api.trusts(url, BYTE_HOSTS) {
+    if !session.api.trusts(url, &[bytes::HOST]) {
         let message = "Facebook named an address for the upload that is not its own; the token was not sent there";
         return Err(Failure::Retry {
             after: None,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 
 use super::graph;
+use super::graph::bytes::Refusal;
 use crate::http::{Effect, Reply, by_status, in_doubt, one_line, unreadable};
 use crate::outcome::{Failure, Reason};
 
@@ -186,37 +187,17 @@ pub(super) fn after_break(number: u32) -> Duration {
     FIRST_BREAK * 2_u32.saturating_pow(number.saturating_sub(1).min(5))
 }
 
-#[derive(Deserialize)]
-struct Debugged {
-    debug_info: DebugInfo,
-}
-
-#[derive(Deserialize)]
-struct DebugInfo {
-    #[serde(default)]
-    retriable: bool,
-    #[serde(default, rename = "type")]
-    kind: String,
-    #[serde(default)]
-    message: String,
-}
-
 /// The yes of the host that takes bytes, or what its error means.
 pub(super) fn accept_bytes(reply: &Reply) -> Result<(), Failure> {
     let effect = Effect::Prepares;
-    if let Some(Debugged { debug_info: info }) = reply.json() {
-        let words = one_line(&info.message, WORDS_LIMIT);
+    if let Some(refusal) = Refusal::of(reply) {
+        let words = one_line(&refusal.message, WORDS_LIMIT);
         let reason = Reason::new(
             "upload",
             format!("Facebook did not take the video: {words}"),
         );
-        let reason = reason.code(info.kind.clone());
-        // Wrong or missing bytes are sent again from where Facebook says that it stands.
-        let goes_on = matches!(
-            info.kind.as_str(),
-            "OffsetInvalidError" | "PartialRequestError"
-        );
-        return Err(if info.retriable || goes_on {
+        let reason = reason.code(refusal.kind.clone());
+        return Err(if refusal.passes() {
             Failure::Retry {
                 after: None,
                 reason,

@@ -11,8 +11,9 @@ use super::content::{self, Role};
 use super::errors::{
     PAUSE, accept, classify, is_not_ready, is_spam, is_unfetched, is_unknown, used_up,
 };
+use super::quota::Quota;
 use super::upload::Sent;
-use super::{Login, find, path, upload};
+use super::{Login, find, path, quota, upload};
 use crate::http::{Effect, Reply, Session, one_line, unreadable};
 use crate::media::{self, Family};
 use crate::outcome::{Failure, Pause, Reason, Scope};
@@ -431,44 +432,14 @@ impl Room {
     }
 }
 
-#[derive(Deserialize)]
-struct Limits {
-    data: Vec<Limit>,
-}
-
-#[derive(Deserialize)]
-struct Limit {
-    quota_usage: u64,
-    config: Config,
-}
-
-#[derive(Deserialize)]
-struct Config {
-    quota_total: u64,
-    /// In seconds.
-    quota_duration: u64,
-}
-
 /// The account's own limit; none if it can't be read, which keeps no post from being tried.
 async fn room(session: &Session<'_>) -> Option<Room> {
-    let edge = format!(
-        "{}/content_publishing_limit",
-        session.post.account.external_id
-    );
-    let request = session
-        .api
-        .request(Method::GET, &path(&session.api, &edge))
-        .query(&[("fields", "quota_usage,config")]);
-    let reply = session.api.send(request, Effect::Reads).await.ok()?;
-    let Limits { data } = accept(&reply, Effect::Reads).ok()?;
-    let Limit {
-        quota_usage,
-        config,
-    } = data.into_iter().next()?;
+    let Quota { used, config } = quota::read(&session.api).await.ok()??;
+    let duration = config.duration?;
     // A total of nought is no answer.
-    (config.quota_total > 0).then(|| Room {
-        total: config.quota_total,
-        left: config.quota_total.saturating_sub(quota_usage),
-        hours: config.quota_duration.div_ceil(3600),
+    (config.total > 0).then(|| Room {
+        total: config.total,
+        left: config.total.saturating_sub(used),
+        hours: duration.div_ceil(3600),
     })
 }

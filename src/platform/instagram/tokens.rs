@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::errors::{accept, classify};
+use super::quota::{self, Quota};
 use super::{Login, path};
 use crate::account::{Renewed, Standing};
 use crate::http::{Api, Effect, Reply};
@@ -216,32 +217,10 @@ pub(super) async fn check(api: &Api<'_>) -> Result<Standing, Failure> {
 
 /// How much of its limit the account has used.
 async fn usage(api: &Api<'_>) -> String {
-    #[derive(Deserialize)]
-    struct Limits {
-        data: Vec<Limit>,
-    }
-    #[derive(Deserialize)]
-    struct Limit {
-        quota_usage: u64,
-        config: Config,
-    }
-    #[derive(Deserialize)]
-    struct Config {
-        quota_total: u64,
-    }
-    let edge = format!("{}/content_publishing_limit", api.account.external_id);
-    let request = api
-        .request(Method::GET, &path(api, &edge))
-        .query(&[("fields", "quota_usage,config")]);
-    let reply = api.send(request, Effect::Reads).await;
-    let limits = reply.and_then(|reply| accept::<Limits>(&reply, Effect::Reads));
-    match limits.map(|limits| limits.data.into_iter().next()) {
-        Ok(Some(Limit {
-            quota_usage,
-            config,
-        })) => format!(
-            "{quota_usage} of {} posts of the present window are used",
-            config.quota_total
+    match quota::read(api).await {
+        Ok(Some(Quota { used, config })) => format!(
+            "{used} of {} posts of the present window are used",
+            config.total
         ),
         Ok(None) => "Instagram tells no limit of posts".to_owned(),
         Err(failure) => format!(

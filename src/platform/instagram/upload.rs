@@ -13,10 +13,9 @@ use super::path;
 use crate::http::{Effect, Reply, Session, unreadable};
 use crate::media::{self, Family, Source};
 use crate::outcome::{Failure, Reason};
+use crate::platform::graph::bytes::{self, Refusal};
 use crate::post::Media;
 
-/// Meta's host for bytes.
-const HOST: &str = "rupload.facebook.com";
 /// A connection that broke is made again soon, in the same run.
 const SOON: Duration = Duration::from_secs(2);
 
@@ -35,7 +34,7 @@ pub(super) async fn send(
     container: &str,
     upload: &Upload,
 ) -> Result<Sent, Failure> {
-    if !session.api.trusts(&upload.uri, &[HOST]) {
+    if !session.api.trusts(&upload.uri, &[bytes::HOST]) {
         return Err(Failure::Retry {
             after: None,
             reason: Reason::new(
@@ -163,34 +162,14 @@ struct Success {
     success: bool,
 }
 
-/// The host for bytes has errors of its own shape.
-#[derive(Deserialize)]
-struct Debug {
-    debug_info: DebugInfo,
-}
-
-#[derive(Deserialize)]
-struct DebugInfo {
-    #[serde(default)]
-    retriable: bool,
-    #[serde(default, rename = "type")]
-    kind: String,
-    #[serde(default)]
-    message: String,
-}
-
 pub(super) fn answer(reply: &Reply) -> Result<Sent, Failure> {
     if reply.status == StatusCode::UNAUTHORIZED {
         return Err(classify(reply, Effect::Prepares));
     }
-    if let Some(Debug { debug_info: info }) = reply.json() {
-        let words = crate::http::one_line(&format!("{}: {}", info.kind, info.message), 300);
+    if let Some(refusal) = Refusal::of(reply) {
+        let words = crate::http::one_line(&format!("{}: {}", refusal.kind, refusal.message), 300);
         // The next try asks how much has arrived.
-        let asks_again = matches!(
-            info.kind.as_str(),
-            "OffsetInvalidError" | "PartialRequestError"
-        );
-        if info.retriable || asks_again {
+        if refusal.passes() {
             return Err(Failure::Retry {
                 after: Some(SOON),
                 reason: Reason::new("upload", format!("Meta did not take the video: {words}")),
