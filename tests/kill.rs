@@ -333,7 +333,7 @@ impl Story {
                 if dice.below(2) == 0 {
                     self.lose_journal();
                 }
-                self.let_time_pass();
+                self.world.let_time_pass();
             }
             self.world.faults(&[]);
             self.make_up();

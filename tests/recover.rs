@@ -5,12 +5,8 @@
 mod support;
 
 use serde_json::json;
-use support::world::{World, post, signal};
+use support::world::{ROUNDS, SHORT_RUN, World, post, signal};
 
-/// More runs than any of these stories needs.
-const ROUNDS: usize = 6;
-/// A run that stops asking in good time, so that the next one goes on.
-const SHORT_RUN: [&str; 4] = ["--fail-on", "none", "--time-budget", "2s"];
 /// The platforms' answers get lost, and so does what clears that up at once.
 const LOST: [&str; 5] = [
     "*:500-after-accept",
@@ -40,17 +36,6 @@ impl World {
             .with("options", json!({"title": "A clip"})),
             post(self.account("slack", 1, "cedar"), "Hello, team"),
         ]);
-    }
-
-    /// As if the time had come for everything that waits: the next look, the next try, a lease's end.
-    fn let_time_pass(&self) {
-        self.execute(
-            "UPDATE posts SET due_at = scheduled_at WHERE status IN ('pending', 'unconfirmed')",
-        );
-        self.execute(
-            "UPDATE posts SET lease_until = '2020-01-01T00:00:00.000Z' WHERE status = 'publishing'",
-        );
-        self.execute("UPDATE accounts SET blocked_until = NULL");
     }
 
     /// Runs until every post is published, or the runs change nothing any more.

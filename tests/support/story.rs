@@ -5,12 +5,8 @@ use std::process::{Child, Command, Stdio};
 use serde_json::json;
 
 use super::proxy::{Passing, Proxy};
-use super::world::{Ended, Post, World, post};
+use super::world::{Ended, Post, ROUNDS, SHORT_RUN, World, post};
 
-/// More runs than any boundary needs.
-pub const ROUNDS: usize = 6;
-/// A run that stops asking in good time, so that the next one goes on.
-pub const SHORT_RUN: [&str; 4] = ["--fail-on", "none", "--time-budget", "2s"];
 /// The end of a request's first line that publishes, for each platform.
 pub const PUBLISHING: [(&str, &str); 5] = [
     ("facebook", "/feed"),
@@ -104,7 +100,7 @@ impl Story {
     /// Runs until every post is published, or the runs change nothing any more.
     pub fn make_up(&self) {
         for _ in 0..ROUNDS {
-            self.let_time_pass();
+            self.world.let_time_pass();
             Ended::from(self.publisher(&SHORT_RUN).output().unwrap()).exits(0);
             if self.world.statuses() == self.all_published() {
                 break;
@@ -142,15 +138,6 @@ impl Story {
         if self.world.path("state").exists() {
             std::fs::remove_dir_all(self.world.path("state")).unwrap();
         }
-    }
-
-    /// As if the time had come for everything that waits: the next look, the next try, a lease's end.
-    pub fn let_time_pass(&self) {
-        self.world.execute(
-            "UPDATE posts SET due_at = scheduled_at WHERE status IN ('pending', 'unconfirmed'); \
-             UPDATE posts SET lease_until = '2020-01-01T00:00:00.000Z' WHERE status = 'publishing'; \
-             UPDATE accounts SET blocked_until = NULL",
-        );
     }
 }
 

@@ -44,6 +44,11 @@ macro_rules! on_both {
     )*};
 }
 
+/// More runs than any story needs until nothing changes any more.
+pub const ROUNDS: usize = 6;
+/// A run that stops asking in good time, so that the next one goes on.
+pub const SHORT_RUN: [&str; 4] = ["--fail-on", "none", "--time-budget", "2s"];
+
 /// One story's surroundings.
 pub struct World {
     /// Of this story alone.
@@ -283,6 +288,15 @@ impl World {
     pub fn execute(&self, sql: &str) {
         self.runtime
             .block_on(async { Raw::connect(&self.direct_url).await.run(sql).await });
+    }
+
+    /// As if the time had come for everything that waits: the next look, the next try, a lease's end.
+    pub fn let_time_pass(&self) {
+        self.execute(
+            "UPDATE posts SET due_at = scheduled_at WHERE status IN ('pending', 'unconfirmed'); \
+             UPDATE posts SET lease_until = '2020-01-01T00:00:00.000Z' WHERE status = 'publishing'; \
+             UPDATE accounts SET blocked_until = NULL",
+        );
     }
 
     /// How many posts have each status: `failed 1, published 4`.
