@@ -2,7 +2,6 @@
 //! says what it does before it is sent.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +20,10 @@ use crate::outcome::{Failure, Published, Reason, Scope};
 use crate::post::ClaimedPost;
 use crate::schedule::Term;
 
-mod connect;
+pub(crate) mod connect;
+mod fault;
+
+pub(crate) use fault::{causes, transport};
 
 /// A reply is read up to this many bytes; no platform's answer to these flows comes near it.
 const REPLY_LIMIT: usize = 1 << 20;
@@ -111,6 +113,7 @@ pub fn client_builder() -> reqwest::ClientBuilder {
         .user_agent(concat!("publisher/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_TIMEOUT)
         .connector_layer(connect::Promptly(CONNECT_TIMEOUT))
+        .dns_resolver(connect::Resolver)
         .redirect(redirect::Policy::none())
         .retry(reqwest::retry::never())
 }
@@ -437,30 +440,6 @@ pub fn in_doubt(effect: Effect, reason: Reason) -> Failure {
             reason,
         },
     }
-}
-
-/// What a transport error means. Its text never shows the URL, which may carry a secret.
-pub(crate) fn transport(error: reqwest::Error, effect: Effect) -> Failure {
-    let error = error.without_url();
-    let mut message = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        message = format!("{message}: {inner}");
-        source = inner.source();
-    }
-    let message = one_line(&message, EXCERPT_LIMIT);
-    if error.is_connect() || error.is_builder() {
-        return Failure::Retry {
-            after: None,
-            reason: Reason::new("connect", message),
-        };
-    }
-    let class = if error.is_timeout() {
-        "timeout"
-    } else {
-        "connection"
-    };
-    in_doubt(effect, Reason::new(class, message))
 }
 
 /// What the tests of the platforms share: replies made by hand, and failures short enough for a table.

@@ -1,17 +1,45 @@
-//! Connections that took too long by any clock are not used.
+//! How connections are made: names are resolved with an error of their own, and what took too long by any clock is not
+//! used.
 //!
 //! A process that is stopped while it connects finds the connection made when it wakes up, however late that is; the
 //! time-out then comes too late, for what is ready is looked at first. Its request, which was allowed when the claim
 //! still held, must not leave now.
 
+use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::schedule::Term;
+
+/// Resolves names as the system does.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Resolver;
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move { Ok(Box::new(addresses(&name).await?) as Addrs) })
+    }
+}
+
+/// The system's answer to a name. The port is the connector's to add.
+pub(crate) async fn addresses(
+    name: &Name,
+) -> Result<impl Iterator<Item = SocketAddr> + Send + use<>, UnknownHost> {
+    let addresses = tokio::net::lookup_host((name.as_str(), 0)).await;
+    let addresses: Vec<SocketAddr> = addresses.map_err(UnknownHost)?.collect();
+    Ok(addresses.into_iter())
+}
+
+/// A name that can't be resolved.
+#[derive(Debug, thiserror::Error)]
+#[error("the server's name can't be resolved")]
+pub(crate) struct UnknownHost(#[source] io::Error);
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
