@@ -17,6 +17,7 @@ use crate::summary::Lateness;
 
 mod page;
 
+#[expect(clippy::doc_markdown, reason = "the text of --help")]
 /// Show what waits and what is in doubt, what happened of late, and which accounts hold posts back.
 ///
 /// Reads only, and exits 0 whatever it finds.
@@ -24,11 +25,11 @@ mod page;
 pub struct Stats {
     /// As one JSON object.
     ///
-    /// `at`, `since`; `now`: due (held back ones included), `held_back` by account (`needs_login`, blocked, disabled),
-    /// later, `next_due_at`, publishing, `lease_ended` (of runs that died), unconfirmed, `unconfirmed_since`,
-    /// `next_look_at`, `for_a_person` (looked up no more), failed; then, since: published, failed, expired,
-    /// `success_rate`, `lateness_ms` {p50, p95, max}, the same in `platforms` {NAME: …}, `runs` {count, `exit_codes`,
-    /// last}; `accounts`: those that need a login or are blocked.
+    /// How things stand "at" that instant is in "now": due, held_back (of those due, because the account is needs_login,
+    /// blocked or disabled), later, next_due_at, publishing, lease_ended (of those: the run died), unconfirmed,
+    /// unconfirmed_since (the oldest), next_look_at, for_a_person (looked up no more) and failed. What happened "since":
+    /// published, failed, expired, success_rate and lateness_ms (p50, p95, max), in all and in "platforms" by name, and
+    /// "runs": count, exit_codes and last. "accounts" are those that need a login or are blocked.
     #[arg(long)]
     json: bool,
     /// How far back "of late" goes, such as 90m or 7d.
@@ -37,7 +38,7 @@ pub struct Stats {
 }
 
 /// An instant; written in the one form that `run --json` has, too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 struct Moment(DateTime<Utc>);
 
 impl Serialize for Moment {
@@ -199,8 +200,11 @@ pub async fn run(args: Stats, config: &Config) -> Result<Exit, Failed> {
         emit(&serde_json::to_string(&report).expect("figures are plain data"))?;
         return Ok(Exit::Ok);
     }
-    emit_rows(&["now", "posts", ""], &page::standing(&report.now))?;
-    emit(&format!("\nSince {}:", report.since))?;
+    emit_rows(&["now", "posts", ""], &page::standing(&report))?;
+    emit(&format!(
+        "\nSince {}, and how late half, 95% and all were:",
+        report.since
+    ))?;
     emit_rows(&page::FIGURES, &page::figures(&report))?;
     emit(&format!("\n{}", page::runs(&report.runs)))?;
     if !report.accounts.is_empty() {

@@ -1,6 +1,6 @@
 //! The figures on paper.
 
-use super::{Figures, Held, Now, Report, Runs};
+use super::{Figures, Held, Report, Runs};
 use crate::cli::output::count;
 
 /// Above [`figures`].
@@ -10,9 +10,9 @@ pub(super) const FIGURES: [&str; 8] = [
     "failed",
     "expired",
     "success",
-    "late: half within",
-    "95% within",
-    "at most",
+    "late p50",
+    "p95",
+    "max",
 ];
 /// Above [`held`].
 pub(super) const HELD: [&str; 5] = ["id", "account", "owner", "due", "why"];
@@ -20,7 +20,8 @@ pub(super) const HELD: [&str; 5] = ["id", "account", "owner", "due", "why"];
 const SHOWN: usize = 20;
 
 /// What waits and what is in doubt.
-pub(super) fn standing(now: &Now) -> Vec<Vec<String>> {
+pub(super) fn standing(report: &Report) -> Vec<Vec<String>> {
+    let now = &report.now;
     let row = |name: &str, posts: u64, remarks: Vec<Option<String>>| {
         let remarks: Vec<String> = remarks.into_iter().flatten().collect();
         vec![name.to_owned(), posts.to_string(), remarks.join("; ")]
@@ -55,7 +56,13 @@ pub(super) fn standing(now: &Now) -> Vec<Vec<String>> {
             vec![
                 now.unconfirmed_since
                     .map(|at| format!("the oldest since {at}")),
-                now.next_look_at.map(|at| format!("looked up next {at}")),
+                now.next_look_at.map(|at| {
+                    if at <= report.at {
+                        "to be looked up by the next run".to_owned()
+                    } else {
+                        format!("looked up next {at}")
+                    }
+                }),
                 some(now.for_a_person, "{} left to you"),
                 some(
                     now.unconfirmed,

@@ -38,7 +38,7 @@ fn row() -> Row {
 fn a_person_reads_what_waits_and_why() {
     let report = Report::from(row());
     assert_eq!(
-        page::standing(&report.now),
+        page::standing(&report),
         [
             [
                 "due",
