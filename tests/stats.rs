@@ -110,19 +110,18 @@ on_both! {
             assert_eq!(&stats[name], value, "{name}");
         }
 
-        // Long before it nothing happened, and what stands now stands all the same.
-        world.execute("UPDATE runs SET started_at = '2020-01-01T00:00:00.000Z'");
-        let stats = world.tell(&["stats", "--json", "--since", "1ms"]).exits(0).json();
-        assert_eq!((&stats["published"], &stats["failed"], &stats["now"]["failed"]), (&json!(0), &json!(0), &json!(1)));
-        assert_eq!((&stats["runs"]["count"], &stats["runs"]["last"]["exit_code"]), (&json!(0), &json!(1)));
-
         let lines = world.tell(&["stats"]).exits(0).stdout;
         for line in ["due\t5\t2 wait for a login; 1 wait for a blocked account; 1 wait for a disabled account\n",
                      "slack\t1\t1\t1\t33.3%\t", "\n2\tfacebook:1000001\talder\t2\tneeds a login"] {
             assert!(lines.contains(line), "no {line:?} in {lines}");
         }
-        world.execute(&format!("UPDATE runs SET started_at = '{}'", last["started_at"].as_str().unwrap()));
         assert_eq!(world.dump(), before, "stats reads only");
+
+        // Long before it nothing happened, and what stands now stands all the same.
+        world.execute("UPDATE runs SET started_at = '2020-01-01T00:00:00.000Z'");
+        let stats = world.tell(&["stats", "--json", "--since", "1ms"]).exits(0).json();
+        assert_eq!((&stats["published"], &stats["failed"], &stats["now"]["failed"]), (&json!(0), &json!(0), &json!(1)));
+        assert_eq!((&stats["runs"]["count"], &stats["runs"]["last"]["exit_code"]), (&json!(0), &json!(1)));
     }
 
     fn a_post_in_doubt_says_what_to_do(world: World) {
@@ -368,10 +367,7 @@ async fn probes_its_indexes(backend: Backend) {
             ],
         ),
         Backend::Postgres => (
-            &[
-                "Index Cond: (due_at <= ",
-                "Index Cond: ((account_id = a.id) AND (published_at > ",
-            ],
+            &["Index Cond: (due_at <= ", "AND (published_at > $"],
             &["Seq Scan on posts", "posts_pkey", "posts_external_ref"],
         ),
     };

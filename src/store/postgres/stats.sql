@@ -38,14 +38,14 @@ published AS MATERIALIZED (
                     AND isfinite(published_at) OFFSET 0) p
 ),
 ended AS (
-    SELECT a.platform, p.status, count(*) AS posts
+    SELECT a.platform, e.status, count(*) AS posts
     FROM (SELECT account_id, status FROM publisher.posts
           WHERE status = 'failed' AND updated_at > (SELECT since FROM clock)
           UNION ALL
           SELECT account_id, status FROM publisher.posts
-          WHERE status = 'expired' AND updated_at > (SELECT since FROM clock)) p
-    JOIN publisher.accounts a ON a.id = p.account_id
-    GROUP BY a.platform, p.status
+          WHERE status = 'expired' AND updated_at > (SELECT since FROM clock)) e
+    JOIN publisher.accounts a ON a.id = e.account_id
+    GROUP BY a.platform, e.status
 ),
 run AS MATERIALIZED (
     SELECT exit_code, count(*) AS runs FROM publisher.runs

@@ -51,15 +51,15 @@ figures AS (
     FROM ranked GROUP BY platform
 ),
 ended AS (
-    SELECT a.platform, p.status, count(*) AS posts
+    SELECT a.platform, e.status, count(*) AS posts
     FROM (SELECT account_id, status FROM posts
           WHERE status = 'failed' AND updated_at > (SELECT since FROM clock)
           UNION ALL
           SELECT account_id, status FROM posts
-          WHERE status = 'expired' AND updated_at > (SELECT since FROM clock)) p
+          WHERE status = 'expired' AND updated_at > (SELECT since FROM clock)) e
     CROSS JOIN accounts a
-    WHERE a.id = p.account_id
-    GROUP BY a.platform, p.status
+    WHERE a.id = e.account_id
+    GROUP BY a.platform, e.status
 ),
 run AS MATERIALIZED (
     SELECT exit_code, count(*) AS runs FROM runs
