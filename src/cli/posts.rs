@@ -195,9 +195,12 @@ async fn list(args: List, config: &Config) -> Result<Exit, Failed> {
     if args.json {
         emit_json(&posts.into())?;
     } else {
-        let (heading, row): (&[&str], fn(&Value) -> Vec<String>) = match args.status.as_deref() {
-            Some("unconfirmed") => (&IN_DOUBT, page::row_in_doubt),
-            _ => (&LISTED, page::row),
+        let all_in_doubt = args.status.as_deref() == Some("unconfirmed");
+        let heading: &[&str] = if all_in_doubt { &IN_DOUBT } else { &LISTED };
+        let row = if all_in_doubt {
+            page::row_in_doubt
+        } else {
+            page::row
         };
         let rows: Vec<Vec<String>> = posts.iter().map(row).collect();
         emit_rows(heading, &rows)?;
