@@ -23,6 +23,13 @@ pub(crate) struct Ill {
     pub(crate) means: Means,
 }
 
+impl Ill {
+    /// Whether it comes to an end by itself.
+    pub(crate) fn ends(&self) -> bool {
+        matches!(self.answer, Answer::Bytes(_))
+    }
+}
+
 const MEGABYTE: usize = 1 << 20;
 const JSON: &str = "content-type: application/json\r\n";
 const HTML: &str = "content-type: text/html; charset=utf-8\r\n";
