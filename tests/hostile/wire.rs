@@ -151,7 +151,7 @@ fn heads() -> Vec<Ill> {
             "",
             b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n",
             usize::MAX,
-            fast,
+            slow,
         ),
         endless(
             "go on, for ever",
