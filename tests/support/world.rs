@@ -271,7 +271,7 @@ impl World {
     pub fn publisher(&self, arguments: &[&str]) -> Command {
         let mut command = bare_publisher(arguments);
         let is_told = |word: &&str| matches!(*word, "-v" | "-vv" | "-q" | "--quiet");
-        if !arguments.iter().any(|word| is_told(&word)) {
+        if !arguments.iter().any(is_told) {
             command.arg("-vv");
         }
         command
