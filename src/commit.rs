@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::outcome::{Block, Outcome, Scope, Settled, Verdict};
 use crate::post::PostId;
-use crate::schedule::{later, next_look};
+use crate::schedule::{next_look, rested};
 use crate::store::{Committed, Outcomes, Store, StoreError, instant};
 
 /// How long a database that went away is waited for before the outcomes count as unrecorded.
@@ -247,7 +247,7 @@ pub fn account(verdict: Verdict<'_>) -> Option<Value> {
         Outcome::Published { post, at } => {
             let pause = post.pause.as_ref()?;
             (
-                Block::Until(later(*at, pause.after), pause.scope),
+                Block::Until(rested(*at, pause.after), pause.scope),
                 &pause.why,
             )
         }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::http::one_line;
 use crate::post::ClaimedPost;
-use crate::schedule::later;
+use crate::schedule::{later, rested};
 
 /// Messages are one line of at most so many characters, without control characters: much of their text comes from
 /// platforms, and it goes to terminals, logs and the database.
@@ -248,7 +248,7 @@ impl Outcome {
                 scope,
                 reason,
             } => {
-                let until = later(now, after);
+                let until = rested(now, after);
                 // Past its expiry the post comes back only to be dropped.
                 Self::Retry {
                     due_at: until.min(post.expires_at),

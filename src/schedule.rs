@@ -119,6 +119,15 @@ pub fn later(from: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
     from + by.min(CENTURY)
 }
 
+/// The longest that an account or a platform rests because it said so. No limit of theirs is longer than a day, and a
+/// slip of theirs is not to shut anybody out for years: the next request hears whether it still holds.
+const LONGEST_REST: Duration = Duration::from_hours(24);
+
+/// When a rest of so long ends.
+pub fn rested(from: DateTime<Utc>, by: Duration) -> DateTime<Utc> {
+    from + by.min(LONGEST_REST)
+}
+
 /// How long to wait after that many tries: up to twice as long each time, the `jitter` (0 to 1) choosing where between
 /// a minute and that. So posts that failed together do not come back together.
 pub fn retry_delay(attempt: u32, jitter: f64) -> Duration {

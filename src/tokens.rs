@@ -31,6 +31,8 @@ pub struct Keyring {
     credentials: RefCell<Rc<Credentials>>,
     expires_at: Cell<Option<DateTime<Utc>>>,
     tried: Cell<bool>,
+    /// Why that came to nothing, if a later run may have more luck.
+    put_off: RefCell<Option<Failure>>,
 }
 
 impl Keyring {
@@ -42,6 +44,7 @@ impl Keyring {
             credentials: RefCell::new(Rc::new(credentials)),
             expires_at: Cell::new(account.token_expires_at),
             tried: Cell::new(false),
+            put_off: RefCell::new(None),
         })
     }
 
@@ -63,6 +66,12 @@ impl Keyring {
     /// Notes that it was.
     pub fn tried(&self) {
         self.tried.set(true);
+    }
+
+    /// Why the refresh that was tried came to nothing, if a later run may have more luck: it says nothing against the
+    /// login.
+    pub fn put_off(&self) -> Option<Failure> {
+        self.put_off.borrow().clone()
     }
 
     fn replace(&self, token: Token) {
@@ -103,6 +112,23 @@ impl<'a> Vault<'a> {
 
     /// Gets an account a new token, by asking the platform, or finds the one that another run got meanwhile.
     pub async fn renew(
+        &self,
+        account: &Account,
+        keyring: &Keyring,
+        now: DateTime<Utc>,
+        ask: impl AsyncFnOnce(&Credentials) -> Result<Renewed, Failure>,
+    ) -> Result<(), Failure> {
+        let renewed = self.renewed(account, keyring, now, ask).await;
+        if let Err(failure) = &renewed
+            && keyring.was_tried()
+            && !matches!(failure, Failure::NeedsLogin { .. })
+        {
+            *keyring.put_off.borrow_mut() = Some(failure.clone());
+        }
+        renewed
+    }
+
+    async fn renewed(
         &self,
         account: &Account,
         keyring: &Keyring,

@@ -5,6 +5,9 @@
 
 mod support;
 
+#[path = "fuzz/journal.rs"]
+mod journal;
+
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};

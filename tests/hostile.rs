@@ -4,6 +4,11 @@
 
 mod support;
 
+#[path = "hostile/table.rs"]
+mod table;
+#[path = "hostile/wire.rs"]
+mod wire;
+
 use serde_json::json;
 use support::hostile::{Hostile, reply};
 use support::world::{World, post};

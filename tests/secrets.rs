@@ -500,3 +500,22 @@ fn a_password_and_a_key_are_never_told() {
     confidant.tell(&add, "good-hush").exits(0);
     confidant.check(HUSH);
 }
+
+/// Every world searches for what it gave out: see `support/given.rs`. These two have something to find.
+#[test]
+#[should_panic(expected = "is in the database")]
+fn a_secret_in_the_database_is_found() {
+    let world = World::sqlite();
+    let account = world.account_with_token("slack", 1, "alder", "this-one-leaks-into-a-row");
+    world.due([post(account, "look: this-one-leaks-into-a-row")]);
+}
+
+#[test]
+#[should_panic(expected = "is in stdout")]
+fn a_secret_in_the_output_is_found() {
+    let world = World::sqlite();
+    let account = world.account_with_token("slack", 1, "alder", "this-one-leaks-into-words");
+    let id = world.due([post(account, "look: this-one-leaks-into-words")])[0].to_string();
+    let shown = world.publisher(&["posts", "show", &id]).output();
+    Ended::from(shown.unwrap());
+}

@@ -70,7 +70,7 @@ fn spawned(mut command: Command) -> Child {
 
 on_both! {
     fn a_token_is_refreshed_ahead_of_its_end_and_kept(world: World) {
-        world.rotating("good-for-now", "first", Some(in_minutes(5)));
+        world.rotating("good-for-now", "the-first-one", Some(in_minutes(5)));
         let before = world.sealed();
         world.run(&[]).exits(0);
         assert_eq!((world.refreshed(), world.statuses().as_str()), (1, "published 1"));
@@ -84,7 +84,7 @@ on_both! {
     }
 
     fn a_token_that_is_refused_is_refreshed_once(world: World) {
-        world.rotating("expired-long-ago", "first", None);
+        world.rotating("expired-long-ago", "the-first-one", None);
         let summary = world.run(&["--json"]).exits(0).json();
         assert_eq!((world.refreshed(), &summary["published"]), (1, &json!(1)));
         // Holding and saving the token are the two statements more.
@@ -110,7 +110,7 @@ on_both! {
     }
 
     fn a_fault_of_a_moment_marks_nothing(world: World) {
-        world.rotating("expired-long-ago", "first", None);
+        world.rotating("expired-long-ago", "the-first-one", None);
         let before = world.sealed();
         world.faults(&["slack/token:500"]);
         world.run(&[]).exits(0);
@@ -120,9 +120,26 @@ on_both! {
         assert_eq!(world.value("SELECT CASE WHEN blocked_until IS NULL THEN 'free' ELSE 'blocked' END FROM accounts"), "free");
     }
 
+    /// Nor for the account's other posts, which the same run sends with the old token, or tries again soon.
+    fn a_fault_of_a_moment_marks_nothing_for_the_next_post(world: World) {
+        for (fault, refresh) in [("slack/token:500", "the-first-one"), ("slack/token:429:retry-after=0", "the-second-one")] {
+            world.execute("DELETE FROM posts");
+            let account = world.rotating("expired-long-ago", refresh, None);
+            world.due([post(account, "A second one")]);
+            world.faults(&[fault]);
+            world.run(&[]).exits(0);
+            let found = (world.account_status(), world.statuses());
+            assert_eq!(found, ("active".to_owned(), "pending 2".to_owned()), "{fault}");
+            world.faults(&[]);
+            world.let_time_pass();
+            world.run(&[]).exits(0);
+            assert_eq!(world.statuses(), "published 2", "{fault}");
+        }
+    }
+
     /// Ahead of time there is no hurry: the token at hand still does.
     fn a_fault_ahead_of_the_end_delays_no_post(world: World) {
-        world.rotating("good-for-now", "first", Some(in_minutes(5)));
+        world.rotating("good-for-now", "the-first-one", Some(in_minutes(5)));
         world.faults(&["slack/token:500"]);
         let run = world.run(&[]).exits(0);
         assert_eq!(world.statuses(), "published 1");
@@ -130,7 +147,7 @@ on_both! {
     }
 
     fn runs_at_once_spend_a_refresh_token_once(world: World) {
-        let account = world.rotating("expired-long-ago", "first", None);
+        let account = world.rotating("expired-long-ago", "the-first-one", None);
         world.due((0..5).map(|n| post(account, &format!("Hello {n}"))));
         // Slow enough for the others to find the token held.
         world.faults(&["slack/token:hang:1s"]);
@@ -146,7 +163,7 @@ on_both! {
     }
 
     fn a_run_that_is_killed_before_the_first_use_has_saved_the_token(world: World) {
-        let account = world.rotating("expired-long-ago", "first", None);
+        let account = world.rotating("expired-long-ago", "the-first-one", None);
         let before = world.sealed();
         // Only the first, refused request gets an answer; the one with the new token hangs.
         world.faults(&["slack:hang"]);
@@ -167,7 +184,7 @@ on_both! {
 
     /// A holder that died lets go after two minutes; until then the others wait, and spend no attempt's worth of it.
     fn a_token_that_another_run_holds_is_left_alone(world: World) {
-        world.rotating("expired-long-ago", "first", None);
+        world.rotating("expired-long-ago", "the-first-one", None);
         let until = publisher::store::instant(in_minutes(1));
         world.execute(&format!(
             "UPDATE accounts SET token_held_by = '00000000-0000-4000-8000-000000000001', token_held_until = '{until}'"
@@ -183,11 +200,11 @@ on_both! {
 
     /// A person's new token wins over one that was being refreshed meanwhile.
     fn a_token_that_was_stored_anew_is_not_overwritten(world: World) {
-        world.rotating("expired-long-ago", "first", None);
+        world.rotating("expired-long-ago", "the-first-one", None);
         world.faults(&["slack/token:hang:2s"]);
         let run = world.start(&[]);
         world.await_until("the token is held", World::is_held);
-        let stored = credentials("good-and-new", "second");
+        let stored = credentials("good-and-new", "the-second-one");
         world.account_with("slack", 1, "alder", &stored, None);
         let by_a_person = world.sealed();
         ended(run);
@@ -218,7 +235,7 @@ on_both! {
 
     fn a_check_proves_a_token(world: World) {
         world.account("slack", 1, "alder");
-        let expired = credentials("expired-long-ago", "first");
+        let expired = credentials("expired-long-ago", "the-first-one");
         world.account_with("slack", 2, "alder", &expired, Some(in_minutes(-60)));
         let well = world.tell(&["accounts", "check", "--json"]).exits(0).json();
         assert_eq!((&well[0]["ok"], &well[1]["ok"]), (&json!(true), &json!(true)), "{well}");
@@ -230,13 +247,13 @@ on_both! {
         let ill = world.tell(&["accounts", "check", "--owner", "birch"]).exits(1);
         assert!(ill.stdout.contains("refused"), "{ill:?}");
         assert!(ill.stdout.contains("chat:write"), "{ill:?}");
-        for secret in ["revoked-by-a-person", "the-app's-secret", "first"] {
+        for secret in ["revoked-by-a-person", "the-app's-secret", "the-first-one"] {
             assert!(!ill.stdout.contains(secret) && !ill.stderr.contains(secret), "{ill:?}");
         }
     }
 
     fn an_account_is_added_with_a_refresh_token_alone(world: World) {
-        let tokens = json!({"refresh_token": "first", "client_id": "app", "client_secret": "secret"});
+        let tokens = json!({"refresh_token": "the-first-one", "client_id": "app", "client_secret": "secret"});
         let mut command = world.publisher(&["accounts", "add", "slack", "C00000009", "--owner", "alder"]);
         command.stdin(Stdio::piped());
         let mut child = spawned(command);

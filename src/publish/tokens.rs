@@ -51,6 +51,9 @@ pub(super) async fn after_refusal(
     context: &Context<'_>,
     why: Reason,
 ) -> Result<(), Failure> {
+    if let Some(failure) = job.keyring.put_off() {
+        return Err(failure);
+    }
     if job.keyring.was_tried() || !can_refresh(job, context) {
         return Err(Failure::NeedsLogin { reason: why });
     }

@@ -10,6 +10,7 @@
 
 pub mod chromium;
 pub mod database;
+pub mod given;
 pub mod hostile;
 pub mod inbox;
 pub mod pgbouncer;

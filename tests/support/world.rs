@@ -11,11 +11,13 @@ use publisher::account::{Credentials, NewAccount};
 use publisher::sandbox::{Fault, Sandbox, Settings};
 use publisher::secret::{self, Key};
 use publisher::store::{Database, Store, migrate};
+use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use super::database::Raw;
+use super::given;
 use super::postgres::cluster;
 
 /// The key of every world's accounts.
@@ -56,7 +58,7 @@ pub struct World {
     /// What the binary gets as `DATABASE_URL`.
     pub database_url: String,
     /// How the test itself looks into the database: not through a pooler.
-    direct_url: String,
+    pub(super) direct_url: String,
     /// The platforms.
     pub sandbox: Platforms,
     runtime: Runtime,
@@ -83,13 +85,33 @@ impl Ended {
 }
 
 impl From<Output> for Ended {
+    /// Without the lines that a story did not ask for: see [`World::publisher`].
     fn from(output: Output) -> Self {
+        let code = output.status.code();
+        let (stdout, stderr) = told(output);
         Self {
-            code: output.status.code().expect("it was not killed"),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
+            code: code.expect("it was not killed"),
+            stdout,
+            stderr,
         }
     }
+}
+
+/// What the program said on stdout and stderr, which has no secret in it; without the lines of `-vv`.
+pub fn told(output: Output) -> (String, String) {
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    given::refuse("stdout", &stdout);
+    given::refuse("stderr", &stderr);
+    let is_more = |line: &str| {
+        line.starts_with("DEBUG ")
+            || line.starts_with(" INFO ")
+            || line.starts_with('{')
+                && (line.contains(r#""level":"DEBUG""#) || line.contains(r#""level":"INFO""#))
+    };
+    let lines = stderr.split_inclusive('\n');
+    let stderr = lines.filter(|line| !is_more(line)).collect();
+    (stdout, stderr)
 }
 
 /// A post to be seeded.
@@ -196,6 +218,9 @@ impl World {
         credentials: &Credentials,
         token_expires_at: Option<DateTime<Utc>>,
     ) -> i64 {
+        credentials
+            .secrets()
+            .for_each(|secret| given::give(secret.expose_secret()));
         let external_id = external_id(platform, n);
         let key = Key::parse(KEY).unwrap();
         let account = NewAccount {
@@ -241,9 +266,14 @@ impl World {
         self.with_store(async |store| store.add_posts(&rows).await.unwrap())
     }
 
-    /// The binary as cron starts it: an empty environment but for the documented variables, no terminal.
+    /// The binary as cron starts it: an empty environment but for the documented variables, no terminal. It says all that
+    /// it can, so that secrets are searched for there, too; [`Ended`] leaves out what is said beyond the usual.
     pub fn publisher(&self, arguments: &[&str]) -> Command {
         let mut command = bare_publisher(arguments);
+        let is_told = |word: &&str| matches!(*word, "-v" | "-vv" | "-q" | "--quiet");
+        if !arguments.iter().any(is_told) {
+            command.arg("-vv");
+        }
         command
             .current_dir(self.dir.path())
             .env("DATABASE_URL", &self.database_url)
@@ -358,6 +388,14 @@ impl World {
     }
 }
 
+impl Drop for World {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            given::search(self);
+        }
+    }
+}
+
 /// The binary with an empty environment and no terminal.
 pub fn bare_publisher(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_publisher"));
@@ -463,6 +501,12 @@ impl Platforms {
             .json()
             .await
             .unwrap()
+    }
+
+    /// A page as a browser gets it.
+    pub(super) async fn page(&self, path: &str) -> String {
+        let asked = self.client.get(format!("{}{path}", self.url)).send();
+        asked.await.unwrap().text().await.unwrap()
     }
 
     async fn faults(&self, specs: &[&str]) {

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::graph::{self, GraphError, accept};
 use crate::account::{Renewed, Standing};
-use crate::http::{Api, Effect, Reply};
+use crate::http::{Api, Effect, Reply, unreadable};
 use crate::outcome::{Failure, Reason};
 
 /// What publishing takes.
@@ -86,7 +86,11 @@ async fn extend(
         error.code == Some(101) || error.code == Some(1) && !error.is_transient()
     };
     about_app(api, &reply, is_about_app)?;
-    accept_login(&reply)
+    let extended: Extended = accept_login(&reply)?;
+    if extended.access_token.expose_secret().is_empty() {
+        return Err(unreadable(&reply, Effect::Reads));
+    }
+    Ok(extended)
 }
 
 async fn page_token(api: &Api<'_>, user_token: &str) -> Result<SecretString, Failure> {

@@ -203,7 +203,7 @@ async fn make(session: &Session<'_>, place: usize) -> Result<Item, Failure> {
         (true, None) => return Err(unreadable(&reply, Effect::Prepares)),
     };
     Ok(Item {
-        id: checked(made.id, &reply)?,
+        id: checked(made.id, &reply, Effect::Prepares)?,
         ready: false,
         upload,
     })
@@ -257,7 +257,7 @@ async fn carousel(session: &Session<'_>, checkpoint: Checkpoint) -> Result<Step,
     }
     let made: Made = accept(&reply, Effect::Prepares)?;
     Ok(Checkpoint {
-        id: Some(checked(made.id, &reply)?),
+        id: Some(checked(made.id, &reply, Effect::Prepares)?),
         ..checkpoint
     }
     .go_on())
@@ -273,11 +273,11 @@ async fn post(session: &Session<'_>, edge: &str, body: &Value) -> Result<Reply, 
 }
 
 /// An id that may go into a path.
-fn checked(id: String, reply: &Reply) -> Result<String, Failure> {
+fn checked(id: String, reply: &Reply, effect: Effect) -> Result<String, Failure> {
     if graph::is_id(&id) {
         return Ok(id);
     }
-    Err(unreadable(reply, Effect::Prepares))
+    Err(unreadable(reply, effect))
 }
 
 #[derive(Deserialize)]
@@ -394,15 +394,16 @@ async fn publish(session: &Session<'_>, checkpoint: Checkpoint, id: &str) -> Res
     if is_not_ready(&reply) {
         return Ok(checkpoint.look_again());
     }
-    match accept::<Made>(&reply, Effect::Publishes) {
-        Ok(made) => {
-            session.accepted(&made.id);
+    let made = accept::<Made>(&reply, Effect::Publishes);
+    match made.and_then(|made| checked(made.id, &reply, Effect::Publishes)) {
+        Ok(id) => {
+            session.accepted(&id);
             let full = room.filter(|room| room.left <= 1).map(|room| Pause {
                 after: FULL_PAUSE,
                 scope: Scope::Account,
                 why: room.words(),
             });
-            let mut published = find::follow(session, &made.id).await;
+            let mut published = find::follow(session, &id).await;
             published.pause = used_up(&reply).or(full);
             Ok(Step::Done(published))
         }

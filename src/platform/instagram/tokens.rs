@@ -11,7 +11,7 @@ use super::errors::{accept, classify};
 use super::quota::{self, Quota};
 use super::{Login, path};
 use crate::account::{Renewed, Standing};
-use crate::http::{Api, Effect, Reply};
+use crate::http::{Api, Effect, Reply, unreadable};
 use crate::outcome::{Failure, Reason};
 use crate::platform::graph::{self, GraphError};
 
@@ -141,6 +141,9 @@ async fn exchange(
     }
     let token: Token =
         accept(&reply, Effect::Prepares).map_err(|failure| only_login(failure, ""))?;
+    if token.access_token.expose_secret().is_empty() {
+        return Err(unreadable(&reply, Effect::Prepares));
+    }
     Ok(token.access_token)
 }
 
