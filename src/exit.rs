@@ -74,7 +74,7 @@ impl std::error::Error for Failed {}
 impl From<StoreError> for Failed {
     fn from(error: StoreError) -> Self {
         let exit = match error {
-            StoreError::Unavailable(_) => Exit::Unavailable,
+            StoreError::Unavailable(_) | StoreError::Contended(_) => Exit::Unavailable,
             StoreError::Configuration(_) => Exit::Configuration,
             StoreError::Refused(_) => Exit::Bug,
         };
