@@ -15,12 +15,11 @@ use crate::store::{Committed, Outcomes, Store, StoreError};
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// So often all rows together are tried against other sessions' locks and conflicts; then it may be one row's fault.
-const TRIES: u32 = 5;
-/// The same for a part of them.
-const TRIES_OF_A_PART: u32 = 2;
-/// After so long the next try would meet with the same.
-const CONTENDED: Duration = Duration::from_secs(25);
+/// How often, and for how long, all rows together are tried against other sessions' locks and conflicts; then it may be
+/// one row's fault.
+const TOGETHER: (u32, Duration) = (5, Duration::from_secs(12));
+/// The same for a part of them: a conflict is tried again, a lock that was waited for is not.
+const IN_PARTS: (u32, Duration) = (2, Duration::from_secs(1));
 
 /// How the commit went.
 #[derive(Debug, Default)]
@@ -51,7 +50,7 @@ pub async fn record(
         away: began + patience,
         contended: began + PATIENCE,
     };
-    match patiently(store, run, outcomes, limits, TRIES).await {
+    match patiently(store, run, outcomes, limits, TOGETHER).await {
         Ok((Committed::Now(updated), _)) => {
             let updated: HashSet<PostId> = updated.into_iter().collect();
             let rows = outcomes.published.iter().chain(&outcomes.settled);
@@ -93,7 +92,7 @@ async fn patiently(
     run: Uuid,
     outcomes: &Outcomes,
     limits: Limits,
-    tries: u32,
+    (tries, time): (u32, Duration),
 ) -> Result<(Committed, bool), StoreError> {
     let began = Instant::now();
     let (mut pause, mut contended, mut unanswered) = (FIRST_PAUSE, 0, false);
@@ -110,7 +109,7 @@ async fn patiently(
             }
             StoreError::Contended(_) => {
                 contended += 1;
-                if contended == tries || began.elapsed() > CONTENDED {
+                if contended == tries || began.elapsed() > time {
                     return Err(error);
                 }
                 limits.contended
@@ -175,22 +174,29 @@ async fn in_parts(store: &mut Store, run: Uuid, outcomes: &Outcomes, limits: Lim
     let mut report = Report::default();
     let mut parts = VecDeque::from([items.as_slice()]);
     while let Some(part) = parts.pop_front() {
-        let tried = patiently(store, run, &together(part), limits, TRIES_OF_A_PART).await;
+        let began = Instant::now();
+        let tried = patiently(store, run, &together(part), limits, IN_PARTS).await;
         let is_late = Instant::now() >= limits.contended;
+        let some_went = !report.recorded.is_empty() || !report.lost.is_empty();
         match (tried, part) {
             (Ok((committed, unanswered)), _) => report.note(part, committed, unanswered),
-            (Err(StoreError::Refused(why)), _) if is_late => {
-                // There may be thousands of them. The database is there, so this is no reason to wait for it.
-                let why = format!("together with other rows, and the time was up: {why}");
-                let rest = std::iter::once(part).chain(parts.drain(..));
-                rest.flatten().for_each(|item| report.refuse(*item, &why));
+            (Err(StoreError::Contended(why)), [_]) if !is_late && began.elapsed() > IN_PARTS.1 => {
+                tracing::warn!("a row can't be recorded yet: {why}");
+                parts.push_back(part);
             }
-            (Err(StoreError::Refused(why) | StoreError::Contended(why)), &[item]) => {
-                report.refuse(item, &why);
+            (Err(StoreError::Refused(why) | StoreError::Contended(why)), [item]) if !is_late => {
+                report.refuse(*item, &why);
             }
             (Err(StoreError::Refused(_) | StoreError::Contended(_)), _) if !is_late => {
                 let (one, other) = part.split_at(part.len() / 2);
                 parts.extend([one, other]);
+            }
+            (Err(error @ (StoreError::Refused(_) | StoreError::Contended(_))), _)
+                if some_went || matches!(error, StoreError::Refused(_)) =>
+            {
+                // The database is there, so this is no reason to wait for it, and there may be thousands of them.
+                let rest = std::iter::once(part).chain(parts.drain(..)).flatten();
+                rest.for_each(|item| report.refuse(*item, &error.to_string()));
             }
             (Err(error), _) => {
                 report.unrecorded = Some(error.to_string());
@@ -217,7 +223,7 @@ async fn mark(
         run: Some(record.clone()),
         ..together(&[])
     };
-    match patiently(store, run, &alone, limits, TRIES_OF_A_PART).await {
+    match patiently(store, run, &alone, limits, IN_PARTS).await {
         Ok((Committed::Before, false)) => {
             // What is no longer this run's was recorded by an earlier try.
             report.lost.clear();
