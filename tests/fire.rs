@@ -23,9 +23,9 @@ mod sessions;
 #[path = "fire/signals.rs"]
 mod signals;
 
-/// Those that wait for half a minute or a whole one.
+/// Those that wait for half a minute or a whole one. By its name it begins first, and goes on beside the others.
 #[test]
-fn what_takes_its_time() {
+fn all_that_takes_its_time() {
     between::at_once(&[
         ("comes back", server::one_that_comes_back_is_waited_for),
         (

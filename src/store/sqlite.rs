@@ -20,6 +20,9 @@ pub(super) struct Sqlite {
     /// Which file was opened there.
     file: Option<FileId>,
     connection: SqliteConnection,
+    /// Whether a transaction failed on the connection: a COMMIT that met with an I/O error leaves it neither in one nor
+    /// out of it, so it is not used again.
+    is_spent: bool,
 }
 
 /// A file's device and number, which it keeps when it is moved.
@@ -54,6 +57,7 @@ impl Sqlite {
             path: path.to_owned(),
             file: file_at(path),
             connection,
+            is_spent: false,
         })
     }
 
@@ -62,16 +66,18 @@ impl Sqlite {
     async fn follow_path(&mut self) -> Result<(), StoreError> {
         let shown = self.path.display();
         let found = file_at(&self.path);
-        if found.is_some() && found == self.file {
-            return Ok(());
-        }
         if found.is_none() {
             return Err(StoreError::Unavailable(format!(
                 "{shown} was moved or removed while it was in use; put it back"
             )));
         }
-        tracing::warn!("another file is at {shown} now; this run goes on with that one");
-        *self = Self::open(&self.path, false).await?;
+        let is_other = found != self.file;
+        if is_other {
+            tracing::warn!("another file is at {shown} now; this run goes on with that one");
+        }
+        if is_other || self.is_spent {
+            *self = Self::open(&self.path, false).await?;
+        }
         Ok(())
     }
 
@@ -102,7 +108,9 @@ impl Sqlite {
             transaction.commit().await?;
             Ok(results)
         };
-        work.await.map_err(|e: sqlx::Error| explain(&e, &self.path))
+        let result = work.await.map_err(|e: sqlx::Error| explain(&e, &self.path));
+        self.is_spent |= result.is_err();
+        result
     }
 
     /// One statement that only reads; it is a transaction of its own.

@@ -14,6 +14,8 @@ use crate::support::world::{Ended, World};
 /// What a run says when a commit, or a claim, is to be tried again.
 pub(crate) const WAITS: &str = "can't be recorded yet";
 pub(crate) const CLAIM_WAITS: &str = "can't be claimed yet";
+/// Leaves the post of Slack unconfirmed: its answer is lost, and the look-up fails.
+pub(crate) const IN_DOUBT: [&str; 2] = ["slack:reset-after-accept", "slack/status:500"];
 /// Longer than a run may wait for its database.
 const LONGEST: Duration = Duration::from_mins(2);
 

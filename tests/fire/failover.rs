@@ -2,7 +2,7 @@
 
 use sqlx::{Connection, Executor, PgConnection};
 
-use crate::between::{Running, between};
+use crate::between::{IN_DOUBT, Running, between};
 use crate::support::database::Raw;
 use crate::support::postgres::Cluster;
 use crate::support::story::Story;
@@ -61,7 +61,7 @@ fn a_standby_takes_over() {
     lead_to(&told, &primary);
 
     // One claim arrives there, the other one does not.
-    untold.world.faults(&["slack:reset-after-accept"]);
+    untold.world.faults(&IN_DOUBT);
     let mut second = None;
     let first = between(&told, |_| {
         catches_up(&told, &primary, &standby);
@@ -105,8 +105,7 @@ fn a_server_that_was_set_read_only_is_left_alone() {
     let database = story.world.database_url.rsplit('/').next().unwrap();
     let set = |is_on: &str| {
         story.world.execute(&format!(
-            "SET default_transaction_read_only = off;
-             ALTER DATABASE {database} SET default_transaction_read_only = {is_on}"
+            "BEGIN READ WRITE; ALTER DATABASE {database} SET default_transaction_read_only = {is_on}; COMMIT"
         ));
     };
     set("on");
