@@ -56,5 +56,14 @@ fn all_that_takes_its_time() {
             "file, moved",
             file::one_that_is_gone_for_good_leaves_the_journal,
         ),
+        ("failover", failover::a_standby_takes_over),
+        (
+            "copy",
+            file::a_copy_from_before_the_claim_learns_what_was_sent,
+        ),
+        (
+            "refused for ever",
+            rows::those_that_are_refused_for_ever_keep_no_later_run_from_publishing,
+        ),
     ]);
 }

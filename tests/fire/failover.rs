@@ -40,8 +40,7 @@ fn lead_to(story: &Story, cluster: &Cluster) {
     wire.lead_to(&format!("127.0.0.1:{}", cluster.port()));
 }
 
-#[test]
-fn a_standby_takes_over() {
+pub(crate) fn a_standby_takes_over() {
     let primary = Cluster::start(&["-c", "fsync=off"]);
     let standby = primary.standby();
     let told = Story::on_cluster(&primary);

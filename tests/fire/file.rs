@@ -106,8 +106,7 @@ pub(crate) fn one_that_is_gone_for_good_leaves_the_journal() {
 }
 
 /// A copy from before the claim takes its place: what is live, or may be, must not go out again from there.
-#[test]
-fn a_copy_from_before_the_claim_learns_what_was_sent() {
+pub(crate) fn a_copy_from_before_the_claim_learns_what_was_sent() {
     for is_in_doubt in [false, true] {
         let story = story();
         if is_in_doubt {

@@ -120,8 +120,7 @@ fn those_that_are_refused_wait_in_the_journal_and_hold_back_no_other() {
 }
 
 /// Of a run that ended, and of one that was killed before its commit.
-#[test]
-fn those_that_are_refused_for_ever_keep_no_later_run_from_publishing() {
+pub(crate) fn those_that_are_refused_for_ever_keep_no_later_run_from_publishing() {
     all(&CASES, |case| {
         for is_killed in [false, true] {
             let story = story(case);
