@@ -5,12 +5,16 @@ use std::time::{Duration, Instant};
 use crate::exit::Failed;
 use crate::post::ClaimedPost;
 use crate::schedule::{Clock, Term};
-use crate::store::{Request, Store};
+use crate::store::{Claim, Request, Store, StoreError};
 
 /// Two machines' clocks may differ by this much before a lease means different things to them.
 const CLOCK_SKEW: Duration = Duration::from_mins(2);
 /// From this difference on the operator hears of it.
 const NOTABLE_SKEW: Duration = Duration::from_mins(1);
+/// So often a claim that met with another session is tried, as long as this has not passed.
+const TRIES: u32 = 6;
+const PATIENCE: Duration = Duration::from_secs(25);
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// What this run holds.
 #[derive(Debug)]
@@ -27,8 +31,7 @@ pub struct Claimed {
 
 /// Claims the due posts.
 pub async fn due(store: &mut Store, request: &Request) -> Result<Claimed, Failed> {
-    let (at, lease) = (Instant::now(), Term::of(request.lease));
-    let claim = store.claim(request).await?;
+    let (at, lease, claim) = patiently(store, request).await?;
     let host = Clock::host();
     let clock = claim.now.map_or(host, Clock::at);
     let skew = (clock.now() - host.now()).abs();
@@ -44,6 +47,35 @@ pub async fn due(store: &mut Store, request: &Request) -> Result<Claimed, Failed
         at,
         lease,
     })
+}
+
+/// Tries again what a lock, a deadlock or a conflict ended: nothing was claimed, and so nothing sent. A database that is
+/// away is left to the next run. Also returns when the claim that went through was asked for, and its lease.
+async fn patiently(store: &mut Store, request: &Request) -> Result<(Instant, Term, Claim), Failed> {
+    let began = Instant::now();
+    let mut pause = FIRST_PAUSE;
+    let mut tries = 0;
+    loop {
+        let (at, lease) = (Instant::now(), Term::of(request.lease));
+        tries += 1;
+        match store.claim(request).await {
+            Err(StoreError::Contended(why)) if tries < TRIES && began.elapsed() < PATIENCE => {
+                tracing::warn!(
+                    "the posts can't be claimed yet: {why}; the next try is in {:.1} s",
+                    pause.as_secs_f64()
+                );
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+            Err(StoreError::Refused(why)) => {
+                return Err(Failed::configuration(format!(
+                    "the database refuses the claim ({why}); a constraint or a trigger of an application stands against \
+                     it. Nothing was sent"
+                )));
+            }
+            claim => return Ok((at, lease, claim?)),
+        }
+    }
 }
 
 /// How long a claim must hold: the time budget, then the longest request that may have started in it, then skew.

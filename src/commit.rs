@@ -1,37 +1,20 @@
 //! Committing: two bulk UPDATEs and the run's own row, in one transaction, fenced by the claim.
 
-use std::collections::HashSet;
-use std::time::{Duration, Instant};
-
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::outcome::{Block, Outcome, Scope, Settled, Verdict};
-use crate::post::PostId;
 use crate::schedule::{next_look, rested};
-use crate::store::{Committed, Outcomes, Store, StoreError, instant};
+use crate::store::{Outcomes, Store, instant};
 
-/// How long a database that went away is waited for before the outcomes count as unrecorded.
-const PATIENCE: Duration = Duration::from_mins(1);
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+mod record;
 
-/// How the commit went.
-#[derive(Debug, Default)]
-pub struct Report {
-    /// Posts that were no longer this run's: somebody else changed them. Nothing was overwritten.
-    pub lost: Vec<PostId>,
-    /// Posts whose row the database refused, and why.
-    pub refused: Vec<(PostId, String)>,
-    /// An earlier try went through, although its answer was lost.
-    pub before: bool,
-    /// Why nothing could be recorded, if so.
-    pub unrecorded: Option<String>,
-}
+use record::PATIENCE;
+pub use record::{Report, record};
 
-/// Records the outcomes. Tries again while the database is away; a row that the database refuses is recorded alone,
-/// so that it can't hold back the others.
+/// Records the outcomes. Tries again while the database is away; rows that it refuses are found and set apart, so that
+/// they can't hold back the others.
 pub async fn outcomes(
     store: &mut Store,
     run: Uuid,
@@ -54,105 +37,6 @@ pub async fn outcomes(
             ..Report::default()
         },
     }
-}
-
-/// Records a run's rows, waiting so long for a database that is away.
-pub async fn record(
-    store: &mut Store,
-    run: Uuid,
-    outcomes: &Outcomes,
-    patience: Duration,
-) -> Result<Report, StoreError> {
-    match patiently(store, run, outcomes, patience).await {
-        Ok(Committed::Now(updated)) => {
-            let updated: HashSet<PostId> = updated.into_iter().collect();
-            let rows = outcomes.published.iter().chain(&outcomes.settled);
-            let lost = rows
-                .filter_map(|row| row["id"].as_i64())
-                .filter(|id| !updated.contains(id))
-                .collect();
-            Ok(Report {
-                lost,
-                ..Report::default()
-            })
-        }
-        Ok(Committed::Before) => Ok(Report {
-            before: true,
-            ..Report::default()
-        }),
-        Err(StoreError::Refused(why)) => {
-            tracing::warn!(
-                "the database refused the outcomes ({why}); they are recorded one by one"
-            );
-            Ok(one_by_one(store, run, outcomes, patience).await)
-        }
-        Err(error) => Err(error),
-    }
-}
-
-async fn patiently(
-    store: &mut Store,
-    run: Uuid,
-    outcomes: &Outcomes,
-    patience: Duration,
-) -> Result<Committed, StoreError> {
-    let began = Instant::now();
-    let mut pause = FIRST_PAUSE;
-    loop {
-        match store.commit(run, outcomes).await {
-            Err(StoreError::Unavailable(why)) if began.elapsed() + pause < patience => {
-                tracing::warn!("the outcomes can't be recorded yet: {why}");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
-            }
-            result => return result,
-        }
-    }
-}
-
-async fn one_by_one(
-    store: &mut Store,
-    run: Uuid,
-    outcomes: &Outcomes,
-    patience: Duration,
-) -> Report {
-    let empty = Outcomes {
-        run: None,
-        published: Vec::new(),
-        settled: Vec::new(),
-        accounts: Vec::new(),
-    };
-    let published = outcomes.published.iter().map(|row| Outcomes {
-        published: vec![row.clone()],
-        ..empty.clone()
-    });
-    let others = outcomes.settled.iter().map(|row| Outcomes {
-        settled: vec![row.clone()],
-        ..empty.clone()
-    });
-    let rest = Outcomes {
-        run: outcomes.run.clone(),
-        accounts: outcomes.accounts.clone(),
-        ..empty.clone()
-    };
-    let mut report = Report::default();
-    for single in published.chain(others).chain([rest]) {
-        let id = single
-            .published
-            .iter()
-            .chain(&single.settled)
-            .find_map(|row| row["id"].as_i64());
-        match (patiently(store, run, &single, patience).await, id) {
-            (Ok(Committed::Now(updated)), Some(id)) if updated.is_empty() => report.lost.push(id),
-            (Ok(_), _) => {}
-            (Err(StoreError::Refused(why)), Some(id)) => report.refused.push((id, why)),
-            (Err(error), _) => {
-                report.unrecorded = Some(error.to_string());
-                return report;
-            }
-        }
-    }
-    report
 }
 
 /// The two UPDATEs, of posts' rows and what they say about accounts. Sorted by id, so that two runs never lock them in
@@ -184,7 +68,8 @@ pub fn row(run: Uuid, verdict: Verdict<'_>, now: DateTime<Utc>) -> Value {
         } => {
             return json!({
                 "id": post.id, "status": "published", "platform_post_id": published.id,
-                "permalink": published.permalink, "published_at": instant(*at), "entry": entry(run, verdict, now),
+                "permalink": published.permalink, "published_at": instant(*at), "attempts": post.attempts,
+                "entry": entry(run, verdict, now),
             });
         }
         Outcome::Retry {

@@ -18,7 +18,7 @@ pub enum Exit {
     Bug = 70,
     /// Something was sent and could not be recorded.
     Unrecorded = 74,
-    /// The database could not be reached or is read-only; nothing was sent.
+    /// The database could not be reached, is locked or is read-only; nothing was sent.
     Unavailable = 75,
     /// Configuration: a bad file, a missing key, another schema.
     Configuration = 78,
@@ -74,7 +74,7 @@ impl std::error::Error for Failed {}
 impl From<StoreError> for Failed {
     fn from(error: StoreError) -> Self {
         let exit = match error {
-            StoreError::Unavailable(_) => Exit::Unavailable,
+            StoreError::Unavailable(_) | StoreError::Contended(_) => Exit::Unavailable,
             StoreError::Configuration(_) => Exit::Configuration,
             StoreError::Refused(_) => Exit::Bug,
         };

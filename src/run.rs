@@ -1,6 +1,6 @@
 //! One invocation: claim, publish, commit, exit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::json;
 use uuid::Uuid;
@@ -11,7 +11,7 @@ use crate::exit::{Exit, Failed};
 use crate::http::Http;
 use crate::journal::{self, Journal, Place, Replayed};
 use crate::outcome::Settled;
-use crate::post::ClaimedPost;
+use crate::post::{ClaimedPost, PostId};
 use crate::progress::Progress;
 use crate::publish::{self, Results, Settings};
 use crate::stop::Stop;
@@ -85,10 +85,17 @@ pub async fn run(
         Report::default()
     } else {
         let record = record(run, &summary.clone().exiting(exit), &options.host);
-        commit::outcomes(store, run, record, &results.settled, now).await
+        let commit = commit::outcomes(store, run, record, &results.settled, now);
+        stop.unless_insisted(commit)
+            .await
+            .unwrap_or_else(|| Report {
+                unrecorded: Some("a signal ended the waiting for the database".to_owned()),
+                ..Report::default()
+            })
     };
-    let journaled = report.unrecorded.is_some() && journal.is_kept();
-    if report.unrecorded.is_none() {
+    let is_whole = report.unrecorded.is_none() && report.refused.is_empty();
+    let journaled = !is_whole && journal.is_kept();
+    if is_whole {
         journal.remove();
     }
     let exit = after_commit(exit, &report, &results);
@@ -124,18 +131,13 @@ fn exit(results: &Results, told: [&Summary; 2], stop: &Stop, fail_on: &[FailOn])
 /// How it ends once the commit is known.
 fn after_commit(exit: Exit, report: &Report, results: &Results) -> Exit {
     let sent = results.settled.iter().any(Settled::was_sent);
-    match report {
-        Report {
-            unrecorded: Some(_),
-            ..
-        } if sent => Exit::Unrecorded,
-        Report {
-            unrecorded: Some(_),
-            ..
-        } => Exit::Unavailable,
-        Report { lost, refused, .. } if lost.is_empty() && refused.is_empty() => exit,
-        Report { refused, .. } if !refused.is_empty() => Exit::Unrecorded,
-        Report { .. } => exit.max(Exit::Attention),
+    let is_whole =
+        report.unrecorded.is_none() && report.refused.is_empty() && report.beside.is_empty();
+    match (is_whole, sent) {
+        (false, true) => Exit::Unrecorded,
+        (false, false) => Exit::Unavailable,
+        (true, _) if report.lost.is_empty() => exit,
+        (true, _) => exit.max(Exit::Attention),
     }
 }
 
@@ -150,10 +152,18 @@ pub fn record(run: Uuid, summary: &Summary, host: &str) -> serde_json::Value {
     })
 }
 
-/// The outcomes as JSON lines, for when the database can't take them.
+/// The outcomes that the database could not take, as JSON lines.
 pub fn unrecorded(done: &Done, run: Uuid) -> impl Iterator<Item = String> {
     let at = done.summary.finished_at.parse().unwrap_or_default();
+    let report = &done.report;
+    let refused: HashSet<PostId> = report.refused.iter().map(|(id, _)| *id).collect();
+    let known = report.recorded.iter().chain(&report.lost);
+    let known: HashSet<PostId> = known.copied().collect();
     done.settled
         .iter()
+        .filter(move |settled| {
+            let id = settled.post.id;
+            refused.contains(&id) || report.unrecorded.is_some() && !known.contains(&id)
+        })
         .map(move |settled| commit::row(run, settled.verdict(), at).to_string())
 }

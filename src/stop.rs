@@ -1,4 +1,5 @@
-//! Stopping early: at a signal or at the end of the time budget nothing new starts; a second signal stops waiting.
+//! Stopping early: at a signal or at the end of the time budget nothing new starts; a second signal stops waiting, for
+//! platforms and, once they are done, for the database.
 
 use std::cell::Cell;
 use std::time::Instant;
@@ -65,6 +66,36 @@ impl Stop {
             }
             tracing::info!(
                 "stopping: what is in flight may finish; a second signal stops waiting for it"
+            );
+        }
+    }
+
+    /// Does the last work of a run, which a first signal must not keep it from; `None` if another one ends it.
+    pub async fn unless_insisted<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            result = work => Some(result),
+            () = self.insisted() => None,
+        }
+    }
+
+    async fn insisted(&self) {
+        let mut signals = self.signals.lock().await;
+        let (terminate, interrupt) = &mut *signals;
+        loop {
+            let exit = tokio::select! {
+                _ = terminate.recv() => Exit::Terminated,
+                _ = interrupt.recv() => Exit::Interrupted,
+            };
+            if self
+                .exit
+                .replace(Some(self.exit.get().unwrap_or(exit)))
+                .is_some()
+            {
+                return;
+            }
+            tracing::warn!(
+                "the outcomes are still to be recorded; a second signal stops waiting for the database"
             );
         }
     }

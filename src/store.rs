@@ -110,6 +110,9 @@ pub enum StoreError {
     /// Not reached, read-only, too busy: the same may work later.
     #[error("{0}")]
     Unavailable(String),
+    /// Another session was in the way: a lock, a deadlock, a conflict. Nothing was written; the same may work at once.
+    #[error("{0}")]
+    Contended(String),
     /// A person must change something first: the URL, the rights, the schema.
     #[error("{0}")]
     Configuration(String),
@@ -185,6 +188,8 @@ impl Call {
 enum Access {
     Reads,
     Writes,
+    /// It writes, and is tried again: it waits for no lock for long.
+    WritesAgain,
 }
 
 /// What a claim is asked for.
@@ -371,7 +376,7 @@ impl Store {
             let posts = Vec::new();
             return Ok(Claim { now: None, posts });
         }
-        let rows = self.due(&CLAIM, Access::Writes, request).await?;
+        let rows = self.due(&CLAIM, Access::WritesAgain, request).await?;
         let now = rows.first().map(|row| row.now);
         let places = rows
             .iter()
@@ -451,7 +456,7 @@ impl Store {
         if let Some(record) = &outcomes.run {
             calls.push(Call::new(&RUN, record));
         }
-        let rows = self.transaction(Access::Writes, &calls).await?;
+        let rows = self.transaction(Access::WritesAgain, &calls).await?;
         if outcomes.run.is_some() && rows.last().is_some_and(Vec::is_empty) {
             return Ok(Committed::Before);
         }

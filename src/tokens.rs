@@ -214,7 +214,7 @@ impl<'a> Vault<'a> {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
-            let is_away = matches!(error, StoreError::Unavailable(_));
+            let is_away = matches!(error, StoreError::Unavailable(_) | StoreError::Contended(_));
             if !is_away || saved.is_none() || tries == TRIES {
                 return Err(not_refreshed(&error));
             }

@@ -341,17 +341,25 @@ fn report(done: &Done, run: Uuid) {
             "post {id} was changed by somebody else while this run had it; its outcome was not recorded"
         ));
     }
-    for (id, why) in &done.report.refused {
+    let journal = if done.journaled {
+        "; the next run records them from its journal"
+    } else {
+        ""
+    };
+    let refused = &done.report.refused;
+    for (id, why) in refused.iter().take(TOLD) {
         complain(&format!(
             "the database refused the outcome of post {id}: {why}"
         ));
     }
+    if !refused.is_empty() && done.report.unrecorded.is_none() {
+        complain(&format!(
+            "outcomes that a constraint, a trigger or a lock stands against: {}. Mend that{journal}; they follow, one \
+             JSON object a line",
+            refused.len()
+        ));
+    }
     if let Some(why) = &done.report.unrecorded {
-        let journal = if done.journaled {
-            "; the next run records them from its journal"
-        } else {
-            ""
-        };
         complain(&format!(
             "the outcomes could not be recorded ({why}){journal}; they follow, one JSON object a line"
         ));

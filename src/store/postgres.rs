@@ -15,7 +15,8 @@ const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(40);
 
 /// Settings that end with the transaction, sent with BEGIN in one round trip: a session setting would stay in a pooled
 /// connection for strangers. A sequential scan is never wanted here, whatever the statistics say right after an
-/// import; compiling a millisecond's query takes longer than the query.
+/// import; compiling a millisecond's query takes longer than the query. The statements are made for READ COMMITTED:
+/// at any other level, which the server may have for its default, two runs at once would fail each other.
 const SETTINGS: &str = "SET LOCAL statement_timeout = '30s'; SET LOCAL idle_in_transaction_session_timeout = '60s'; \
                         SET LOCAL jit = off; SET LOCAL enable_seqscan = off";
 
@@ -73,7 +74,13 @@ impl Postgres {
                 .map_err(|_| {
                     StoreError::Unavailable(format!("{:?} did not answer within 10 s", self.url))
                 })?
-                .map_err(|e| explain(&e, &self.url))?;
+                .map_err(|e| match explain(&e, &self.url) {
+                    // Without a session there is no row and no other session to be at fault.
+                    StoreError::Refused(why) | StoreError::Contended(why) => {
+                        StoreError::Unavailable(why)
+                    }
+                    error => error,
+                })?;
             self.connection = Some(connection);
         }
         Ok(self.connection.as_mut().expect("it was set just above"))
@@ -87,8 +94,11 @@ impl Postgres {
         let connection = self.connection().await?;
         let work = async {
             let begin = match access {
-                Access::Reads => "BEGIN READ ONLY",
-                Access::Writes => "BEGIN",
+                Access::Reads => "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY",
+                Access::Writes => "BEGIN ISOLATION LEVEL READ COMMITTED",
+                Access::WritesAgain => {
+                    "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '5s'"
+                }
             };
             let mut transaction = connection
                 .begin_with(AssertSqlSafe(format!("{begin}; {SETTINGS}")))
@@ -191,25 +201,46 @@ fn explain(error: &sqlx::Error, url: &PostgresUrl) -> StoreError {
         return StoreError::Unavailable(format!("{url:?} can't be reached: {error}"));
     };
     let code = database_error.code().unwrap_or_default().into_owned();
-    let detail = database_error
-        .try_downcast_ref::<PgDatabaseError>()
+    let server = database_error.try_downcast_ref::<PgDatabaseError>();
+    let detail = server
         .and_then(PgDatabaseError::detail)
         .map(|detail| format!(" ({})", crate::http::one_line(detail, 200)))
         .unwrap_or_default();
     let message = format!("{} [{code}]{detail}", database_error.message());
+    if server.is_some_and(is_of_an_application) {
+        return StoreError::Refused(message);
+    }
     match code.as_str() {
         "3F000" | "42P01" | "42703" | "42883" => StoreError::Configuration(format!(
             "{url:?} has no publisher schema, or another version's ({message}); bring it up to date with `publisher migrate`"
         )),
         "42501" | "3D000" => StoreError::Configuration(format!("{url:?}: {message}")),
-        "25006" => StoreError::Unavailable(format!("{url:?} is read-only: {message}")),
+        "25006" => StoreError::Unavailable(format!(
+            "{url:?} is read-only ({message}): a standby, or a server that was set so; DATABASE_URL must lead to the primary"
+        )),
+        "57014" => StoreError::Contended(format!("{url:?}: {message}")),
         _ => match code.get(..2) {
             Some("28") => {
                 StoreError::Configuration(format!("{url:?} refuses the login: {message}"))
             }
-            // Integrity and data errors: something in a row. The rest is the server's state, which may pass.
-            Some("22" | "23" | "42") => StoreError::Refused(message),
-            _ => StoreError::Unavailable(format!("{url:?}: {message}")),
+            // Conflicts, deadlocks, locks, and internal errors such as a tuple that is updated concurrently.
+            Some("40" | "55" | "XX") => StoreError::Contended(format!("{url:?}: {message}")),
+            // The server's or the connection's state, which may pass.
+            None | Some("08" | "25" | "26" | "2D" | "34" | "53" | "57" | "58" | "72" | "F0") => {
+                StoreError::Unavailable(format!("{url:?}: {message}"))
+            }
+            // Integrity and data errors, and whatever an application's trigger may say: something in a row.
+            Some(_) => StoreError::Refused(message),
         },
     }
+}
+
+/// Whether a fault in an application's own trigger or policy speaks, which would else look like one in the schema.
+fn is_of_an_application(error: &PgDatabaseError) -> bool {
+    let is_policy = error.code() == "42501" && error.routine() == Some("ExecWithCheckOptions");
+    let is_trigger = error.code().starts_with("42")
+        && error
+            .r#where()
+            .is_some_and(|place| place.contains("function ") && !place.contains("publisher."));
+    is_policy || is_trigger
 }

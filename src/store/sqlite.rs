@@ -1,5 +1,6 @@
 //! The SQLite back end: one connection, `BEGIN IMMEDIATE` for whatever writes, WAL switched on by the migration.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,11 +11,26 @@ use super::{Access, Call, StoreError, migrate};
 
 /// How long a lock of another process is waited for. An application that holds one for seconds is no error.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a goodbye may take: one that is blocked by another process changes nothing any more.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct Sqlite {
     path: PathBuf,
+    /// Which file was opened there.
+    file: Option<FileId>,
     connection: SqliteConnection,
+    /// Whether a transaction failed on the connection: a COMMIT that met with an I/O error leaves it neither in one nor
+    /// out of it, so it is not used again.
+    is_spent: bool,
+}
+
+/// A file's device and number, which it keeps when it is moved.
+type FileId = (u64, u64);
+
+fn file_at(path: &Path) -> Option<FileId> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
 }
 
 impl Sqlite {
@@ -39,8 +55,30 @@ impl Sqlite {
         let connection = options.connect().await.map_err(|e| explain(&e, path))?;
         Ok(Self {
             path: path.to_owned(),
+            file: file_at(path),
             connection,
+            is_spent: false,
         })
+    }
+
+    /// An open file stays open when it is moved away or replaced, and what is written then reaches nobody: the next run
+    /// would find everything as it was, and send it again. So whatever is at the path now is the database.
+    async fn follow_path(&mut self) -> Result<(), StoreError> {
+        let shown = self.path.display();
+        let found = file_at(&self.path);
+        if found.is_none() {
+            return Err(StoreError::Unavailable(format!(
+                "{shown} was moved or removed while it was in use; put it back"
+            )));
+        }
+        let is_other = found != self.file;
+        if is_other {
+            tracing::warn!("another file is at {shown} now; this run goes on with that one");
+        }
+        if is_other || self.is_spent {
+            *self = Self::open(&self.path, false).await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn transaction(
@@ -48,9 +86,12 @@ impl Sqlite {
         access: Access,
         calls: &[Call],
     ) -> Result<Vec<Vec<String>>, StoreError> {
+        if access != Access::Reads {
+            self.follow_path().await?;
+        }
         let begin = match access {
             Access::Reads => "BEGIN",
-            Access::Writes => "BEGIN IMMEDIATE",
+            Access::Writes | Access::WritesAgain => "BEGIN IMMEDIATE",
         };
         let work = async {
             let mut transaction = self.connection.begin_with(begin).await?;
@@ -67,7 +108,9 @@ impl Sqlite {
             transaction.commit().await?;
             Ok(results)
         };
-        work.await.map_err(|e: sqlx::Error| explain(&e, &self.path))
+        let result = work.await.map_err(|e: sqlx::Error| explain(&e, &self.path));
+        self.is_spent |= result.is_err();
+        result
     }
 
     /// One statement that only reads; it is a transaction of its own.
@@ -113,7 +156,9 @@ impl Sqlite {
 
     pub(super) async fn close(self) {
         // Everything is committed; closing folds the WAL back, and if it can't, the next opener does.
-        self.connection.close().await.ok();
+        tokio::time::timeout(CLOSE_TIMEOUT, self.connection.close())
+            .await
+            .ok();
     }
 }
 

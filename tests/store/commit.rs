@@ -21,6 +21,7 @@ on_both_databases!(
     the_run_is_recorded,
     a_post_that_somebody_changed_is_not_overwritten,
     a_run_that_lost_its_lease_overwrites_nothing,
+    a_row_from_before_the_claim_learns_only_what_was_sent,
     only_this_runs_posts_are_written,
     a_second_commit_changes_nothing,
     a_nul_in_a_reply_is_dropped,
@@ -437,6 +438,60 @@ async fn a_run_that_lost_its_lease_overwrites_nothing(world: World) {
         assert_eq!(report.lost, [id]);
     }
     assert_eq!(raw.table("posts").await, before);
+}
+
+/// What a standby that was promoted without the claim, or a restored copy, holds. What anybody set to `pending` since
+/// the claim has its claim, or its count of tries, and stays.
+async fn a_row_from_before_the_claim_learns_only_what_was_sent(world: World) {
+    let mut raw = world.raw().await;
+    let account = raw.account("ada", "slack").await;
+    let mut ids = Vec::new();
+    for _ in 0..6 {
+        ids.push(raw.post(account, 3).await);
+    }
+    let run = request();
+    let mut store = world.store().await;
+    let mut posts = store.claim(&run).await.unwrap().posts;
+    posts.sort_unstable_by_key(|post| post.id);
+    let back = "UPDATE posts SET status = 'pending', lease_until = NULL";
+    let other = Uuid::new_v4();
+    raw.run(&format!(
+        "{back}, attempts = 0, claim = NULL WHERE id IN ({}, {}, {}); \
+         {back}, attempts = 0, claim = '{other}' WHERE id = {}; \
+         {back}, attempts = 0 WHERE id = {}; \
+         {back}, claim = '{other}' WHERE id = {}",
+        ids[0], ids[1], ids[2], ids[3], ids[4], ids[5]
+    ))
+    .await;
+    let unconfirmed = Outcome::Unconfirmed {
+        reason: Reason::new("timeout", "no answer"),
+    };
+    let outcomes = [
+        published("p0"),
+        unconfirmed,
+        failed("no"),
+        published("p3"),
+        published("p4"),
+        published("p5"),
+    ];
+    let pairs = posts.into_iter().zip(outcomes);
+    let rows: Vec<Settled> = pairs
+        .map(|(post, outcome)| settled(post, outcome))
+        .collect();
+    let report = commit::outcomes(&mut store, run.run, record(run.run), &rows, now()).await;
+    let mut lost = report.lost;
+    lost.sort_unstable();
+    assert_eq!(lost, [ids[2], ids[4], ids[5]]);
+    for (id, status) in ids.iter().zip([
+        "published",
+        "unconfirmed",
+        "pending",
+        "published",
+        "pending",
+        "pending",
+    ]) {
+        assert_eq!(raw.status(*id).await, status, "{id}");
+    }
 }
 
 async fn only_this_runs_posts_are_written(world: World) {

@@ -4,16 +4,19 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
-/// A running cluster.
+/// A cluster, which runs unless it was crashed.
 pub struct Cluster {
     port: u16,
-    /// See [`watched`].
-    _watchdog: Child,
+    dir: PathBuf,
+    options: Vec<String>,
+    /// See [`watched`]. One for each start; they end together, since each removes the directory.
+    watchdogs: Mutex<Vec<Child>>,
 }
 
 /// The cluster of this test binary, started on first use.
@@ -25,62 +28,109 @@ pub fn cluster() -> &'static Cluster {
 impl Cluster {
     /// Starts a cluster with these server options.
     pub fn start(options: &[&str]) -> Self {
-        let bin = bin_dir();
-        let dir = tempfile::Builder::new()
-            .prefix("publisher-pg-")
-            .tempdir()
-            .unwrap()
-            .keep();
-        let server_user = run_as_postgres(&dir);
-        let data = dir.join("data");
-        let initdb = Command::new(server_user[0])
-            .args(&server_user[1..])
-            .arg(bin.join("initdb"))
-            .args([
+        let cluster = Self::in_new_directory(options.iter().map(|option| (*option).to_owned()));
+        cluster.execute(
+            "initdb",
+            &[
                 "--auth=trust",
                 "--username=postgres",
                 "--encoding=UTF8",
                 "--locale=C",
                 "--no-sync",
-                "-D",
-            ])
-            .arg(&data)
+            ],
+        );
+        cluster.serve("ready to accept connections");
+        cluster
+    }
+
+    /// A streaming standby of this cluster, asynchronous and open for reading.
+    pub fn standby(&self) -> Self {
+        let standby = Self::in_new_directory(self.options.iter().cloned());
+        let port = self.port.to_string();
+        let source = ["-h", "127.0.0.1", "-U", "postgres", "-p", &port];
+        let how = [
+            "--write-recovery-conf",
+            "--checkpoint=fast",
+            "--wal-method=stream",
+            "--no-sync",
+        ];
+        standby.execute("pg_basebackup", &[&source[..], &how].concat());
+        standby.serve("ready to accept read-only connections");
+        standby
+    }
+
+    fn in_new_directory(options: impl Iterator<Item = String>) -> Self {
+        let dir = tempfile::Builder::new()
+            .prefix("publisher-pg-")
+            .tempdir()
+            .unwrap()
+            .keep();
+        Self {
+            port: free_port(),
+            dir,
+            options: options.collect(),
+            watchdogs: Mutex::default(),
+        }
+    }
+
+    fn data(&self) -> PathBuf {
+        self.dir.join("data")
+    }
+
+    /// Runs one of PostgreSQL's own programs on the data directory.
+    fn execute(&self, program: &str, arguments: &[&str]) {
+        let server_user = run_as_postgres(&self.dir);
+        let output = Command::new(server_user[0])
+            .args(&server_user[1..])
+            .arg(bin_dir().join(program))
+            .args(arguments)
+            .arg("-D")
+            .arg(self.data())
             .output()
             .unwrap();
         assert!(
-            initdb.status.success(),
-            "initdb: {}",
-            String::from_utf8_lossy(&initdb.stderr)
+            output.status.success(),
+            "{program}: {}",
+            String::from_utf8_lossy(&output.stderr)
         );
-        let port = free_port();
-        let mut server = Command::new(bin.join("postgres"));
-        server
-            .arg("-D")
-            .arg(&data)
-            .args([
-                "-c",
-                "listen_addresses=127.0.0.1",
-                "-c",
-                &format!("port={port}"),
-            ])
-            .args([
-                "-c",
-                &format!("unix_socket_directories={}", dir.display()),
-                "-c",
-                "max_connections=200",
-            ])
-            .args([
-                "-c",
-                "shared_preload_libraries=pg_stat_statements",
-                "-c",
-                "pg_stat_statements.track_utility=off",
-            ])
-            .args(options);
-        let watchdog = watched(&server, &dir, "ready to accept connections");
-        Self {
-            port,
-            _watchdog: watchdog,
+    }
+
+    fn serve(&self, ready: &str) {
+        let settings = [
+            "listen_addresses=127.0.0.1".to_owned(),
+            format!("port={}", self.port),
+            format!("unix_socket_directories={}", self.dir.display()),
+            "max_connections=200".to_owned(),
+            "shared_preload_libraries=pg_stat_statements".to_owned(),
+            "pg_stat_statements.track_utility=off".to_owned(),
+        ];
+        let mut server = Command::new(bin_dir().join("postgres"));
+        server.arg("-D").arg(self.data());
+        for setting in settings {
+            server.arg("-c").arg(setting);
         }
+        server.args(&self.options);
+        let watchdog = watched(&server, &self.dir, ready);
+        self.watchdogs.lock().unwrap().push(watchdog);
+    }
+
+    /// Ends the server as a power cut would, and returns once it is gone.
+    pub fn crash(&self) {
+        let pid_file = self.data().join("postmaster.pid");
+        let pid = std::fs::read_to_string(&pid_file).unwrap();
+        let pid = pid.lines().next().unwrap();
+        let status = Command::new("kill").args(["-QUIT", pid]).status().unwrap();
+        assert!(status.success());
+        let began = Instant::now();
+        while pid_file.exists() {
+            assert!(began.elapsed() < Duration::from_secs(30), "it lives on");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Starts the server again after a crash.
+    pub fn restart(&self) {
+        self.serve("ready to accept connections");
     }
 
     /// A new, empty database; its URL.

@@ -70,6 +70,7 @@ pub struct Proxy {
     /// `127.0.0.1:PORT`
     pub address: String,
     hook: Arc<Mutex<Hook>>,
+    server: Arc<Mutex<String>>,
     end: Option<tokio::sync::oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -82,7 +83,8 @@ impl Proxy {
         let address = listener.local_addr().unwrap().to_string();
         let hook: Arc<Mutex<Hook>> = Arc::new(Mutex::new(Box::new(|_| Act::Pass)));
         let (end, ended) = tokio::sync::oneshot::channel::<()>();
-        let (shared, server) = (Arc::clone(&hook), server.to_owned());
+        let server = Arc::new(Mutex::new(server.to_owned()));
+        let (shared, server_now) = (Arc::clone(&hook), Arc::clone(&server));
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -91,7 +93,7 @@ impl Proxy {
             runtime.block_on(async {
                 let listener = TcpListener::from_std(listener).unwrap();
                 tokio::select! {
-                    () = accept(listener, server, shared) => {}
+                    () = accept(listener, server_now, shared) => {}
                     _ = ended => {}
                 }
             });
@@ -99,6 +101,7 @@ impl Proxy {
         Self {
             address,
             hook,
+            server,
             end: Some(end),
             thread: Some(thread),
         }
@@ -107,6 +110,11 @@ impl Proxy {
     /// From now on this hook decides.
     pub fn decide(&self, hook: impl FnMut(&Passing<'_>) -> Act + Send + 'static) {
         *self.hook.lock().unwrap() = Box::new(hook);
+    }
+
+    /// From now on new connections lead to this server.
+    pub fn lead_to(&self, server: &str) {
+        server.clone_into(&mut self.server.lock().unwrap());
     }
 
     /// From now on the wire is sound; what was broken stays so.
@@ -162,7 +170,7 @@ impl Gate {
     }
 }
 
-async fn accept(listener: TcpListener, server: String, hook: Arc<Mutex<Hook>>) {
+async fn accept(listener: TcpListener, server: Arc<Mutex<String>>, hook: Arc<Mutex<Hook>>) {
     let mut connections = JoinSet::new();
     let mut number = 0;
     while let Ok((client, _)) = listener.accept().await {
@@ -173,7 +181,8 @@ async fn accept(listener: TcpListener, server: String, hook: Arc<Mutex<Hook>>) {
             back: Vec::new(),
             pause: None,
         };
-        connections.spawn(wire.carry(client, server.clone()));
+        let server = server.lock().unwrap().clone();
+        connections.spawn(wire.carry(client, server));
         number += 1;
     }
 }

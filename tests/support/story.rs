@@ -4,6 +4,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
 
+use super::postgres::Cluster;
 use super::proxy::{Passing, Proxy};
 use super::world::{Ended, Post, ROUNDS, SHORT_RUN, World, post};
 
@@ -50,6 +51,19 @@ impl Story {
             url
         });
         Self::on(world, wire, accounts)
+    }
+
+    /// On a cluster of its own, with one account for each platform. The test itself looks through the same proxy, which
+    /// may lead to another server later.
+    pub fn on_cluster(cluster: &Cluster) -> Self {
+        let url = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+            .block_on(cluster.database());
+        let proxy = Proxy::to(&format!("127.0.0.1:{}", cluster.port()));
+        let url = url.replace(&format!("127.0.0.1:{}", cluster.port()), &proxy.address);
+        Self::on(World::at(url), Some(proxy), 1)
     }
 
     fn on(world: World, database: Option<Proxy>, accounts: u32) -> Self {

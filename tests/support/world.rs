@@ -154,6 +154,11 @@ impl World {
         Self::on(tempfile::tempdir().unwrap(), url)
     }
 
+    /// On the database at this URL; it gets the schema.
+    pub fn at(url: String) -> Self {
+        Self::on(tempfile::tempdir().unwrap(), url)
+    }
+
     fn on(dir: TempDir, database_url: String) -> Self {
         let world = Self {
             dir,

@@ -38,5 +38,9 @@ SET status = r.status, lease_until = NULL, due_at = coalesce(r.due_at, p.due_at)
 FROM jsonb_to_recordset($1::jsonb->'rows')
      AS r (id bigint, status text, due_at timestamptz, attempts integer, checkpoint jsonb,
            error_class text, error_code text, error text, entry jsonb)
-WHERE p.id = r.id AND p.status = 'publishing' AND p.claim = ($1::jsonb->>'claim')::uuid
+WHERE p.id = r.id
+  AND (p.status = 'publishing' AND p.claim = ($1::jsonb->>'claim')::uuid
+       -- See published.sql: what may be live must not be sent again either.
+       OR r.status = 'unconfirmed' AND p.status = 'pending' AND p.claim IS DISTINCT FROM ($1::jsonb->>'claim')::uuid
+          AND p.attempts = r.attempts - 1)
 RETURNING p.id::text

@@ -11,5 +11,9 @@ SET status = r.value->>'status', lease_until = NULL, due_at = coalesce(r.value->
                                          ELSE p.history END, '$[#]', json(r.value->'entry')) END,
     updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
 FROM json_each(?1, '$.rows') AS r
-WHERE p.id = r.value->>'id' AND p.status = 'publishing' AND p.claim = ?1->>'claim'
+WHERE p.id = r.value->>'id'
+  AND (p.status = 'publishing' AND p.claim = ?1->>'claim'
+       -- See published.sql: what may be live must not be sent again either.
+       OR r.value->>'status' = 'unconfirmed' AND p.status = 'pending' AND p.claim IS NOT ?1->>'claim'
+          AND p.attempts = r.value->>'attempts' - 1)
 RETURNING CAST(id AS TEXT)
