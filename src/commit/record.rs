@@ -30,7 +30,7 @@ pub struct Report {
     pub refused: Vec<(PostId, String)>,
     /// What else it refused, and why: the run's own row, what the outcomes say of an account.
     pub beside: Vec<String>,
-    /// Where the rows were not recorded all at once, those that were.
+    /// Posts whose row was recorded now.
     pub recorded: Vec<PostId>,
     /// An earlier try of this commit went through, although its answer was lost.
     pub before: bool,
@@ -52,14 +52,15 @@ pub async fn record(
     };
     match patiently(store, run, outcomes, limits, TOGETHER).await {
         Ok((Committed::Now(updated), _)) => {
-            let updated: HashSet<PostId> = updated.into_iter().collect();
+            let known: HashSet<PostId> = updated.iter().copied().collect();
             let rows = outcomes.published.iter().chain(&outcomes.settled);
             let lost = rows
                 .filter_map(|row| row["id"].as_i64())
-                .filter(|id| !updated.contains(id))
+                .filter(|id| !known.contains(id))
                 .collect();
             Ok(Report {
                 lost,
+                recorded: updated,
                 ..Report::default()
             })
         }

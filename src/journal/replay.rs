@@ -47,8 +47,15 @@ pub async fn replay(store: &mut Store, place: &Place) -> Result<Replayed, Failed
         match dead {
             Ok(None) => {}
             Ok(Some(dead)) => {
-                let rows = dead.record(store).await?;
+                let (rows, is_done) = dead.record(store).await?;
                 replayed.rows.extend(rows);
+                if !is_done {
+                    left.push(format!(
+                        "{}: the database refuses some of it; the next runs try again, until the lease of its posts ends",
+                        path.display()
+                    ));
+                    continue;
+                }
                 // While it is locked. If that fails, the next run finds that all of it is recorded.
                 std::fs::remove_file(&path).unwrap_or_else(|error| {
                     tracing::warn!("{} can't be removed: {error}", path.display());
@@ -137,8 +144,9 @@ impl Dead {
         }))
     }
 
-    /// Records it through the commit's two UPDATEs, fenced by its own claim; returns the rows that were written.
-    async fn record(&self, store: &mut Store) -> Result<Vec<Value>, Failed> {
+    /// Records it through the commit's two UPDATEs, fenced by its own claim; returns the rows that were written, and
+    /// whether the database refused none.
+    async fn record(&self, store: &mut Store) -> Result<(Vec<Value>, bool), Failed> {
         let told = &self.told;
         let boot = this_boot();
         let entries = told.entries(&boot);
@@ -160,22 +168,25 @@ impl Dead {
         if let Some(why) = report.unrecorded {
             return Err(Failed::new(Exit::Unavailable, why));
         }
-        if report.before {
-            return Ok(Vec::new());
+        let id = |row: &Value| row["id"].as_i64();
+        let refused: HashSet<PostId> = report.refused.iter().map(|(id, _)| *id).collect();
+        let missed = |row: &&Value| {
+            id(row).is_some_and(|id| refused.contains(&id) || report.lost.contains(&id))
+        };
+        for row in rows.iter().filter(missed) {
+            if row["status"] != "pending" {
+                tracing::warn!(
+                    "a run that ended early left this in its journal, but the post was changed since, or the database \
+                     refuses it: {}",
+                    one_line(&row.to_string(), 2000)
+                );
+            }
         }
-        let refused = report.refused.iter().map(|(id, _)| *id);
-        let missed: HashSet<PostId> = report.lost.iter().copied().chain(refused).collect();
-        let (missed, written): (Vec<Value>, Vec<Value>) = rows
+        let recorded: HashSet<PostId> = report.recorded.iter().copied().collect();
+        let written = rows
             .into_iter()
-            .partition(|row| row["id"].as_i64().is_some_and(|id| missed.contains(&id)));
-        for row in missed.iter().filter(|row| row["status"] != "pending") {
-            tracing::warn!(
-                "a run that ended early left this in its journal, but the post was changed since, or the database \
-                 refuses it: {}",
-                one_line(&row.to_string(), 2000)
-            );
-        }
-        Ok(written)
+            .filter(|row| id(row).is_some_and(|id| recorded.contains(&id)));
+        Ok((written.collect(), refused.is_empty()))
     }
 }
 

@@ -152,6 +152,18 @@ pub(crate) fn those_that_are_refused_for_ever_keep_no_later_run_from_publishing(
                 (live + 1, 0),
                 "{what}"
             );
+            // Once the database takes them, they are recorded as they were.
+            assert_eq!(story.journals(), 1, "{what}");
+            allow(world);
+            let last = story.publisher(&["--fail-on", "none"]).output().unwrap();
+            let last = Ended::from(last).exits(0);
+            let statuses = format!("published {}", story.posts.len() + 1);
+            assert_eq!(
+                (world.statuses(), story.journals()),
+                (statuses, 0),
+                "{what}, {last:?}"
+            );
+            assert_eq!(world.stat("/published"), live + 1, "{what}, {last:?}");
         }
     });
 }
