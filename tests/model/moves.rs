@@ -158,14 +158,13 @@ impl Move {
                 over && !state.posts[post].seized
             }
             Self::Resolve { post } => is(post, Status::Unconfirmed),
-            Self::Account { .. } | Self::Wait { .. } => true,
+            Self::Account { .. } | Self::Wait { .. } | Self::Replay => true,
             Self::Claim { run, .. } => runs(run).is_none(),
             Self::Step { run, place, step } => runs(run)
                 .and_then(|run| run.posts.get(place))
                 .is_some_and(|held| step.is_next(held)),
             Self::Commit { run, .. } => runs(run).is_some(),
             Self::Die { run, .. } => runs(run).is_some() && state.dead.len() < DEAD,
-            Self::Replay => !state.dead.is_empty(),
         }
     }
 }
@@ -272,18 +271,21 @@ impl State {
             return Some(Move::Replay);
         }
         if !self.due().is_empty() {
-            return Some(Move::Claim { run: 0, limit: 5 });
+            return Some(Move::Claim {
+                run: 0,
+                limit: POSTS,
+            });
         }
-        let next = self.rows().filter_map(|(post, row)| match row.status {
+        let open = self.rows().filter_map(|(post, row)| match row.status {
             Status::Pending | Status::Unconfirmed => Some((row.due, post)),
             Status::Publishing => Some((row.lease?, post)),
             _ => None,
         });
-        let (at, post) = next.min()?;
+        let (at, post) = open.max()?;
         if at == NEVER {
             return Some(Move::Resolve { post });
         }
-        // To the minute in which, or after which, a claim finds it.
+        // To the minute in which, or after which, a claim finds them all.
         let minutes = ((at - self.now) / MINUTE).max(1);
         Some(Move::Wait { minutes })
     }
@@ -370,9 +372,9 @@ impl ReferenceStateMachine for State {
         for run in 0..RUNS {
             moves.extend(of_run(state, run));
         }
-        if !state.dead.is_empty() {
-            moves.push((6, Just(Move::Replay).boxed()));
-        }
+        // Without dead ones it must leave alone those that live.
+        let replays = if state.dead.is_empty() { 1 } else { 6 };
+        moves.push((replays, Just(Move::Replay).boxed()));
         Union::new_weighted(moves).boxed()
     }
 

@@ -101,7 +101,8 @@ impl Held {
             (Stage::Settled(fate), _) => fate.clone(),
             (_, Action::Recover) => Fate::Unconfirmed("interrupted"),
             (Stage::Ahead, _) => Fate::Released,
-            (Stage::Sent { .. } | Stage::Live, _) => Fate::Unconfirmed("stopped"),
+            (Stage::Sent { .. }, _) => Fate::Unconfirmed("stopped"),
+            (Stage::Live, _) => Fate::Published { shown: false },
         }
     }
 

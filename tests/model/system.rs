@@ -59,6 +59,8 @@ struct InHand {
     post: ClaimedPost,
     checkpoint: Option<Value>,
     sent: bool,
+    /// The platform has accepted it, then, whatever else is asked of it.
+    live: Option<(Published, DateTime<Utc>)>,
     outcome: Option<Outcome>,
 }
 
@@ -435,6 +437,7 @@ impl InHand {
             checkpoint: post.checkpoint.clone(),
             outcome: (post.action == Action::Expire).then_some(Outcome::Expired),
             sent: false,
+            live: None,
             post,
         }
     }
@@ -482,16 +485,18 @@ impl InHand {
 
     /// What becomes of it if nothing more is known.
     fn cut_off(&self) -> Outcome {
-        let reason = |class| Reason::new(class, "the run ended");
-        match &self.outcome {
-            Some(outcome) => outcome.clone(),
-            None if self.post.action == Action::Recover => Outcome::Unconfirmed {
-                reason: reason("interrupted"),
+        let unconfirmed = |class| Outcome::Unconfirmed {
+            reason: Reason::new(class, "the run ended"),
+        };
+        match (&self.outcome, &self.live) {
+            (Some(outcome), _) => outcome.clone(),
+            _ if self.post.action == Action::Recover => unconfirmed("interrupted"),
+            (None, Some((post, at))) => Outcome::Published {
+                post: post.clone(),
+                at: *at,
             },
-            None if self.sent => Outcome::Unconfirmed {
-                reason: reason("stopped"),
-            },
-            None => Outcome::Released,
+            _ if self.sent => unconfirmed("stopped"),
+            _ => Outcome::Released,
         }
     }
 
