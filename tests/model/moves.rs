@@ -17,6 +17,9 @@ const POSTS: usize = 8;
 /// At most so many journals of dead runs before one is replayed: more add nothing.
 const DEAD: usize = 4;
 
+/// What a person or an application decides about a post.
+type Decision = fn(usize) -> Move;
+
 /// One move, of whoever makes it.
 #[derive(Clone, Debug)]
 pub(crate) enum Move {
@@ -344,7 +347,6 @@ impl ReferenceStateMachine for State {
             let reschedule = |(post, in_minutes)| Move::Reschedule { post, in_minutes };
             moves.push((2, times.prop_map(reschedule).boxed()));
         }
-        type Decision = fn(usize) -> Move;
         let decisions: [(u32, Status, Decision); 8] = [
             (1, Status::Pending, |post| Move::Cancel { post }),
             (1, Status::Pending, |post| Move::Delete { post }),

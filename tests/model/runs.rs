@@ -330,10 +330,8 @@ impl State {
         };
         for (number, other) in self.accounts.iter_mut().enumerate() {
             match *block {
-                Block::NeedsLogin if number == account => {
-                    if other.standing == Standing::Active {
-                        other.standing = Standing::NeedsLogin;
-                    }
+                Block::NeedsLogin if number == account && other.standing == Standing::Active => {
+                    other.standing = Standing::NeedsLogin;
                 }
                 Block::Until { until, whole }
                     if number == account || whole && ACCOUNTS[number].1 == ACCOUNTS[account].1 =>

@@ -74,7 +74,7 @@ pub(crate) fn time(seconds: i64) -> DateTime<Utc> {
     start() + TimeDelta::seconds(seconds)
 }
 
-/// The row's number.
+/// The number of a row.
 pub(crate) fn id(post: usize) -> PostId {
     PostId::try_from(post).unwrap() + 1
 }
@@ -84,7 +84,7 @@ pub(crate) fn number(id: PostId) -> usize {
     usize::try_from(id - 1).unwrap()
 }
 
-/// The uuid of a run, and back.
+/// The uuid of a run.
 pub(crate) fn uuid(run: u32) -> Uuid {
     Uuid::from_u128(run.into())
 }
@@ -132,15 +132,14 @@ impl Bench {
 
     async fn clear(&mut self) {
         std::fs::remove_dir_all(&self.place.directory).ok();
-        let mut sql = "DELETE FROM posts; DELETE FROM runs; DELETE FROM accounts".to_owned();
+        let mut sql = vec!["DELETE FROM posts; DELETE FROM runs; DELETE FROM accounts".to_owned()];
         for (account, (owner, platform)) in ACCOUNTS.iter().enumerate() {
-            sql += &format!(
-                "; INSERT INTO accounts (id, owner, platform, external_id) \
-                 VALUES ({}, '{owner}', '{platform}', '{account}')",
-                id(account)
-            );
+            let id = id(account);
+            sql.push(format!(
+                "INSERT INTO accounts (id, owner, platform, external_id) VALUES ({id}, '{owner}', '{platform}', '{id}')"
+            ));
         }
-        self.raw.run(&sql).await;
+        self.raw.run(&sql.join("; ")).await;
     }
 }
 
