@@ -268,9 +268,11 @@ impl<'a> System<'a> {
                     *self.ledger.entry(post).or_default() += 1;
                 }
             }
-            Step::Hear => held
-                .page(journal, now)
-                .live(&Published::at(post.to_string(), None)),
+            Step::Hear => {
+                let live = Published::at(post.to_string(), None);
+                held.page(journal, now).live(&live);
+                held.live = Some((live, now));
+            }
             Step::Finish => held.publish(journal, now),
             Step::LoseAnswer => {
                 let reason = Reason::new("timeout", "no answer came");
