@@ -13,8 +13,14 @@
 
 mod support;
 
+#[path = "model/bench.rs"]
+mod bench;
+#[path = "model/chance.rs"]
+mod chance;
 #[path = "model/checks.rs"]
 mod checks;
+#[path = "model/hand.rs"]
+mod hand;
 #[path = "model/life.rs"]
 mod life;
 #[path = "model/moves.rs"]
@@ -27,13 +33,14 @@ mod system;
 use std::cell::RefCell;
 use std::sync::atomic::Ordering;
 
+use bench::Bench;
 use checks::{Found, promises, same, settled};
 use life::{State, Told};
 use moves::Move;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
 use proptest_state_machine::ReferenceStateMachine;
 use support::database::Backend;
-use system::{Bench, System};
+use system::System;
 use tokio::runtime::{Builder, Runtime};
 
 /// A case has up to so many moves before it heals.

@@ -6,8 +6,9 @@ use chrono::DateTime;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::bench::{Bench, number, standing, start};
 use super::life::{Account, NEVER, Row, State, Status};
-use super::system::{Bench, System, number, standing, start};
+use super::system::System;
 use crate::support::database::Raw;
 
 /// What a real clock may have added to a time that was written down, in seconds.

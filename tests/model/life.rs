@@ -1,6 +1,6 @@
 //! The reference: posts, accounts and runs as the documents describe them, without a database.
 //!
-//! Times are seconds since [`start`](super::system::start). What is recorded is recorded on the minute, posts are
+//! Times are seconds since [`start`](super::bench::start). What is recorded is recorded on the minute, posts are
 //! scheduled 15 seconds after one and claims look 30 seconds after one: the milliseconds that a real clock adds to what
 //! is written can't decide anything.
 

@@ -1,38 +1,26 @@
 //! The real thing: several stores on one database, real journals, and a platform that counts.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use publisher::claim;
 use publisher::commit::{self, Report};
 use publisher::exit::Exit;
-use publisher::journal::{self, Journal, Page, Place};
-use publisher::outcome::{Failure, Outcome, Published, Reason, Scope, Settled, Verdict};
-use publisher::post::{Action, ClaimedPost, PostId};
+use publisher::journal::{self, Journal};
+use publisher::outcome::{Outcome, Settled};
+use publisher::post::{Action, ClaimedPost};
 use publisher::run;
-use publisher::schedule::{Clock, retry_delay};
-use publisher::store::{Database, Request, Store, instant, migrate};
+use publisher::schedule::Clock;
+use publisher::store::{Request, instant};
 use publisher::summary::Summary;
-use serde_json::{Value, json};
-use tempfile::TempDir;
-use uuid::Uuid;
+use serde_json::json;
 
-use super::life::{
-    ACCOUNTS, Heard, LEASE, RUNS, Standing, State, Status, Told, found_by_person, seen_at,
-};
-use super::moves::{Move, Refusal, Step};
-use crate::support::database::{Backend, Raw, now, request_at};
-use crate::support::postgres::cluster;
-
-/// A database that one case after the other uses, and connections to it.
-pub(crate) struct Bench {
-    pub(crate) raw: Raw,
-    stores: Vec<Store>,
-    place: Place,
-    _dir: TempDir,
-}
+use super::bench::{Bench, id, number, time, uuid};
+use super::hand::{Alive, InHand};
+use super::life::{Heard, LEASE, RUNS, State, Status, Told, found_by_person};
+use super::moves::Move;
+use crate::support::database::request_at;
 
 /// One case's state of affairs.
 pub(crate) struct System<'a> {
@@ -44,103 +32,6 @@ pub(crate) struct System<'a> {
     next_run: u32,
     /// What a claim should not have brought.
     pub(crate) broken: Option<String>,
-}
-
-/// A run that holds posts.
-struct Alive {
-    id: Uuid,
-    lease_ends: i64,
-    journal: Journal,
-    posts: Vec<InHand>,
-}
-
-/// A post that a run holds.
-struct InHand {
-    post: ClaimedPost,
-    checkpoint: Option<Value>,
-    sent: bool,
-    /// The platform has accepted it, then, whatever else is asked of it.
-    live: Option<(Published, DateTime<Utc>)>,
-    outcome: Option<Outcome>,
-}
-
-/// What the times of a case count from.
-pub(crate) fn start() -> DateTime<Utc> {
-    now()
-}
-
-/// So many seconds after the start.
-pub(crate) fn time(seconds: i64) -> DateTime<Utc> {
-    start() + TimeDelta::seconds(seconds)
-}
-
-/// The number of a row.
-pub(crate) fn id(post: usize) -> PostId {
-    PostId::try_from(post).unwrap() + 1
-}
-
-/// The post's number in the reference.
-pub(crate) fn number(id: PostId) -> usize {
-    usize::try_from(id - 1).unwrap()
-}
-
-/// The uuid of a run.
-pub(crate) fn uuid(run: u32) -> Uuid {
-    Uuid::from_u128(run.into())
-}
-
-impl Bench {
-    /// A migrated database, in memory where the machine has such a place.
-    pub(crate) async fn new(backend: Backend) -> Self {
-        let memory = Path::new("/dev/shm");
-        let dir = if memory.is_dir() {
-            tempfile::tempdir_in(memory)
-        } else {
-            tempfile::tempdir()
-        };
-        let dir = dir.unwrap();
-        let url = match backend {
-            Backend::Sqlite => format!("sqlite:{}", dir.path().join("publisher.db").display()),
-            Backend::Postgres => cluster().database().await,
-        };
-        let database: Database = url.parse().unwrap();
-        migrate::run(&database).await.unwrap();
-        let mut stores = Vec::new();
-        for _ in 0..RUNS {
-            stores.push(Store::open(&database).await.unwrap());
-        }
-        let place = Place {
-            directory: dir.path().join("journal"),
-            database: database.name(),
-            host: "model".to_owned(),
-        };
-        Self {
-            raw: Raw::connect(&url).await,
-            stores,
-            place,
-            _dir: dir,
-        }
-    }
-
-    /// The journals that are there.
-    pub(crate) fn journals(&self) -> usize {
-        match std::fs::read_dir(&self.place.directory) {
-            Ok(files) => files.count(),
-            Err(_) => 0,
-        }
-    }
-
-    async fn clear(&mut self) {
-        std::fs::remove_dir_all(&self.place.directory).ok();
-        let mut sql = vec!["DELETE FROM posts; DELETE FROM runs; DELETE FROM accounts".to_owned()];
-        for (account, (owner, platform)) in ACCOUNTS.iter().enumerate() {
-            let id = id(account);
-            sql.push(format!(
-                "INSERT INTO accounts (id, owner, platform, external_id) VALUES ({id}, '{owner}', '{platform}', '{id}')"
-            ));
-        }
-        self.raw.run(&sql.join("; ")).await;
-    }
 }
 
 impl<'a> System<'a> {
@@ -162,7 +53,10 @@ impl<'a> System<'a> {
         match *next {
             Move::Wait { minutes } => self.at += minutes * 60,
             Move::Claim { run, limit } => return self.claim(run, limit).await,
-            Move::Step { run, place, step } => self.step(run, place, step),
+            Move::Step { run, place, step } => {
+                let run = self.runs[run].as_mut().expect("the run is there");
+                run.step(place, step, self.at, &mut self.ledger);
+            }
             Move::Commit { run, unheard } => return self.commit(run, unheard).await,
             Move::Die {
                 run,
@@ -234,62 +128,6 @@ impl<'a> System<'a> {
             posts,
         });
         told
-    }
-
-    /// As `publish.rs` does it.
-    fn step(&mut self, slot: usize, place: usize, step: Step) {
-        let (at, now) = (self.at, self.now());
-        let run = self.runs[slot].as_mut().expect("the run is there");
-        let held = &mut run.posts[place];
-        let post = number(held.post.id);
-        let journal = &run.journal;
-        match step {
-            Step::Refuse(refusal) => held.fail(refused(refusal), journal, now),
-            Step::Process { minutes, goes_on } => {
-                held.checkpoint = Some(json!(at));
-                let due_at = now + TimeDelta::minutes(minutes);
-                let waiting = Outcome::Waiting { due_at };
-                journal.note(held.verdict(&waiting), now);
-                held.outcome = (!goes_on).then_some(waiting);
-            }
-            Step::Send { arrives } => {
-                assert_eq!(
-                    held.post.action,
-                    Action::Publish,
-                    "post {post} is not to be sent"
-                );
-                held.page(journal, now).sending().unwrap();
-                if at >= run.lease_ends {
-                    held.fail(retry("lease_ended", None), journal, now);
-                    return;
-                }
-                held.sent = true;
-                if arrives {
-                    *self.ledger.entry(post).or_default() += 1;
-                }
-            }
-            Step::Hear => {
-                let live = Published::at(post.to_string(), None);
-                held.page(journal, now).live(&live);
-                held.live = Some((live, now));
-            }
-            Step::Finish => held.publish(journal, now),
-            Step::LoseAnswer => {
-                let reason = Reason::new("timeout", "no answer came");
-                held.fail(Failure::Unconfirmed { reason }, journal, now);
-            }
-            Step::LookUp { tells: false } => {
-                let reason = Reason::new("unconfirmed", "it does not tell");
-                held.fail(Failure::Unconfirmed { reason }, journal, now);
-            }
-            Step::LookUp { tells: true } if self.ledger.contains_key(&post) => {
-                held.publish(journal, now);
-            }
-            Step::LookUp { tells: true } => {
-                held.checkpoint = None;
-                held.fail(retry("absent", Some(Duration::ZERO)), journal, now);
-            }
-        }
     }
 
     async fn commit(&mut self, slot: usize, unheard: bool) -> Told {
@@ -429,118 +267,5 @@ fn sql(next: &Move, state: &State) -> String {
             format!("UPDATE accounts SET status = '{status}', blocked_until = NULL WHERE id = {id}")
         }
         _ => unreachable!("{next:?} is not an application's"),
-    }
-}
-
-impl InHand {
-    fn new(post: ClaimedPost) -> Self {
-        Self {
-            checkpoint: post.checkpoint.clone(),
-            outcome: (post.action == Action::Expire).then_some(Outcome::Expired),
-            sent: false,
-            live: None,
-            post,
-        }
-    }
-
-    fn verdict<'a>(&'a self, outcome: &'a Outcome) -> Verdict<'a> {
-        Verdict {
-            post: &self.post,
-            outcome,
-            checkpoint: self.checkpoint.as_ref(),
-            took: Duration::ZERO,
-        }
-    }
-
-    fn page<'a>(&'a self, journal: &'a Journal, now: DateTime<Utc>) -> Page<'a> {
-        Page {
-            journal,
-            clock: Clock::at(now),
-            post: &self.post,
-            checkpoint: self.checkpoint.as_ref(),
-        }
-    }
-
-    fn publish(&mut self, journal: &Journal, now: DateTime<Utc>) {
-        let post = number(self.post.id);
-        let post = Published::at(post.to_string(), Some(seen_at(post)));
-        self.checkpoint = None;
-        self.conclude(Outcome::Published { post, at: now }, journal, now);
-    }
-
-    fn fail(&mut self, failure: Failure, journal: &Journal, now: DateTime<Utc>) {
-        let is_absent = failure.reason().class == "absent";
-        let delay = if is_absent {
-            Duration::ZERO
-        } else {
-            retry_delay(self.post.attempts, 1.0)
-        };
-        let outcome = Outcome::of(failure, &self.post, now, delay);
-        self.conclude(outcome, journal, now);
-    }
-
-    fn conclude(&mut self, outcome: Outcome, journal: &Journal, now: DateTime<Utc>) {
-        journal.note(self.verdict(&outcome), now);
-        self.outcome = Some(outcome);
-    }
-
-    /// What becomes of it if nothing more is known.
-    fn cut_off(&self) -> Outcome {
-        let unconfirmed = |class| Outcome::Unconfirmed {
-            reason: Reason::new(class, "the run ended"),
-        };
-        match (&self.outcome, &self.live) {
-            (Some(outcome), _) => outcome.clone(),
-            _ if self.post.action == Action::Recover => unconfirmed("interrupted"),
-            (None, Some((post, at))) => Outcome::Published {
-                post: post.clone(),
-                at: *at,
-            },
-            _ if self.sent => unconfirmed("stopped"),
-            _ => Outcome::Released,
-        }
-    }
-
-    fn settled(&self) -> Settled {
-        Settled {
-            post: self.post.clone(),
-            outcome: self.cut_off(),
-            checkpoint: self.checkpoint.clone(),
-            took: Duration::ZERO,
-        }
-    }
-}
-
-fn retry(class: &'static str, after: Option<Duration>) -> Failure {
-    let reason = Reason::new(class, "it is tried again");
-    Failure::Retry { after, reason }
-}
-
-fn refused(refusal: Refusal) -> Failure {
-    match refusal {
-        Refusal::Later => retry("server_error", None),
-        Refusal::Never => Failure::rejected("it is too long"),
-        Refusal::Login => Failure::NeedsLogin {
-            reason: Reason::new("needs_login", "the token has ended"),
-        },
-        Refusal::Limit { minutes, whole } => Failure::RateLimited {
-            after: Duration::from_secs(60 * minutes.unsigned_abs()),
-            scope: if whole {
-                Scope::Platform
-            } else {
-                Scope::Account
-            },
-            reason: Reason::new("rate_limited", "that was enough"),
-        },
-    }
-}
-
-/// The word of the database for an account's standing.
-pub(crate) fn standing(name: &str) -> Standing {
-    match name {
-        "active" => Standing::Active,
-        "needs_login" => Standing::NeedsLogin,
-        "disabled" => Standing::Disabled,
-        _ => panic!("no account is {name}"),
     }
 }
