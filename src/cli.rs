@@ -22,6 +22,7 @@ pub mod posts;
 pub mod preview;
 pub mod run;
 pub mod sandbox;
+pub mod stats;
 
 pub use output::complain;
 
@@ -103,6 +104,8 @@ enum Command {
     Posts(posts::Posts),
     /// How much may go out: show, set and clear limits. What is over one waits; of several the strictest holds.
     Limits(limits::Limits),
+    /// How things stand: what waits, what is in doubt, what happened of late, and who is needed.
+    Stats(stats::Stats),
 }
 
 /// What the environment says; read once, here.
@@ -218,6 +221,7 @@ impl Cli {
             Command::Accounts(command) => accounts::run(command, &config).await,
             Command::Posts(command) => posts::run(command, &config).await,
             Command::Limits(command) => limits::run(command, &config).await,
+            Command::Stats(command) => stats::run(command, &config).await,
             Command::Demo(_) | Command::Sandbox(_) => unreachable!("returned above"),
         }
     }

@@ -164,6 +164,7 @@ static TOKEN_LET_GO: Sql = sql!("token_let_go", "token_let_go");
 static POSTS_ADD: Sql = sql!("posts_add", "posts_add");
 static POSTS_CHANGE: Sql = sql!("posts_change", "posts_change");
 static POSTS_LIST: Sql = sql!("posts_list", "posts_list");
+static STATS: Sql = sql!("stats", "stats");
 
 /// A statement and its parameter.
 struct Call {
@@ -575,8 +576,9 @@ impl Store {
         added.into_iter().flatten().map(|id| parse(&id)).collect()
     }
 
-    /// Changes the status of posts as a person decides: an object with `ids`, `from` (statuses), `to`, `permalink` and
-    /// a `message` for the history. Returns those that were changed.
+    /// Changes the status of posts as a person decides: an object with `ids`, `from` (statuses), `to`, a
+    /// `message` for the history, and of a post that is live `permalink`, `platform_post_id` and `published_at`, each
+    /// null or absent if it is not known. Returns those that were changed.
     pub async fn change_posts(&mut self, change: &Value) -> Result<Vec<PostId>, StoreError> {
         self.query(&POSTS_CHANGE, Access::Writes, change).await
     }
@@ -586,6 +588,16 @@ impl Store {
     /// `limit`.
     pub async fn posts(&mut self, filter: &Value) -> Result<Vec<Value>, StoreError> {
         self.query(&POSTS_LIST, Access::Reads, filter).await
+    }
+
+    /// How things stand, and what happened in the last while: an object with `at`, `since`, `now`, `published`,
+    /// `ended`, `runs` and `accounts`, as `publisher stats` reads it. The argument is an object with `now` (null: the
+    /// database's clock) and `since_seconds`.
+    pub async fn stats(&mut self, argument: &Value) -> Result<Value, StoreError> {
+        let rows: Vec<Value> = self.query(&STATS, Access::Reads, argument).await?;
+        rows.into_iter()
+            .next()
+            .ok_or_else(|| StoreError::Refused("the database gave no figures".to_owned()))
     }
 
     async fn query<T: DeserializeOwned>(

@@ -38,7 +38,8 @@ fn its_table_of_variables_is_that_of_the_help() {
 
 #[test]
 fn its_flags_exist() {
-    let commands = ["run", "sandbox", "migrate", "demo"].map(|command| help(&[command, "--help"]));
+    let commands =
+        ["run", "sandbox", "migrate", "demo", "stats"].map(|command| help(&[command, "--help"]));
     let more = [
         ["accounts", "add"],
         ["accounts", "check"],

@@ -128,6 +128,25 @@ on_both! {
         assert_eq!((world.statuses().as_str(), world.stat("/published")), ("published 1", 1));
     }
 
+    /// Six posts of a dead run and three that are on time share one slot, and every look-up takes all of the time.
+    fn what_is_on_time_never_waits_for_what_is_looked_up(world: World) {
+        std::fs::write(world.path("publisher.toml"), "request_timeout = \"3s\"\n").unwrap();
+        let posts = |accounts: std::ops::Range<u32>| {
+            accounts.map(|n| post(world.account("linkedin", n, "birch"), &format!("Hello, network {n}")))
+        };
+        world.due(posts(0..6).collect::<Vec<_>>());
+        let claim = "00000000-0000-4000-8000-000000000001";
+        world.execute(&format!(
+            "UPDATE posts SET status = 'publishing', claim = '{claim}', lease_until = '2020-01-01T00:00:00.000Z'"
+        ));
+        world.due(posts(6..9).collect::<Vec<_>>());
+        world.faults(&["linkedin/status:hang"]);
+        let run = world.run(&["--cap", "linkedin=1", "--time-budget", "3s", "--fail-on", "none", "--json"]).exits(0);
+        assert_eq!(world.statuses(), "published 3, unconfirmed 6", "{run:?}");
+        assert_eq!(run.json()["platforms"]["linkedin"]["max_in_flight"], 1);
+        assert_eq!(world.stat("/platforms/linkedin/max_in_flight"), 1);
+    }
+
     /// An account whose token is gone keeps its posts in doubt, and loses none.
     fn a_look_up_that_fails_leaves_the_post_in_doubt(world: World) {
         world.one_for_each();

@@ -124,6 +124,25 @@ impl Databases {
         })
     }
 
+    /// The answer to a query of one column of text.
+    pub(crate) async fn ask(&self, url: &str, sql: &'static str) -> Result<String> {
+        let rows: Vec<String> = if url.starts_with("sqlite:") {
+            let mut connection = SqliteConnection::connect(url).await?;
+            let rows = sqlx::query_scalar(sql).fetch_all(&mut connection).await?;
+            connection.close().await?;
+            rows
+        } else {
+            let mut connection = PgConnection::connect(url).await?;
+            sqlx::raw_sql("SET search_path = publisher")
+                .execute(&mut connection)
+                .await?;
+            let rows = sqlx::query_scalar(sql).fetch_all(&mut connection).await?;
+            connection.close().await?;
+            rows
+        };
+        Ok(rows.join(", "))
+    }
+
     /// A new database with the schema and no content.
     pub(crate) async fn make(&self, engine: Engine, name: &str) -> Result<Database> {
         if engine == Engine::Postgres {

@@ -12,8 +12,10 @@ use crate::processes::{Programs, Sandbox};
 
 mod claim;
 mod empty;
+mod journal;
 mod latency;
 mod memory;
+mod recovery;
 mod statements;
 mod throughput;
 
@@ -35,6 +37,16 @@ pub(crate) const MEASURES: &[Measure] = &[
         name: "throughput",
         what: "10,000 posts at 0 ms, against a bare loop",
         take: throughput::take,
+    },
+    Measure {
+        name: "journal",
+        what: "throughput with the journal, against none",
+        take: journal::take,
+    },
+    Measure {
+        name: "recovery",
+        what: "what a run leaves that was killed on 10,000 posts",
+        take: recovery::take,
     },
     Measure {
         name: "empty",
@@ -88,6 +100,19 @@ impl World {
             .with_context(|| format!("seeding {name}"))
     }
 
+    /// How many posts there are in each state: `pending 1, published 2`.
+    fn counts(&self, database: &str) -> Result<String> {
+        let sql = "SELECT status || ' ' || count(*) FROM posts GROUP BY status ORDER BY 1";
+        self.runtime.block_on(self.databases.ask(database, sql))
+    }
+
+    /// Ends the leases of dead runs, which otherwise takes a quarter of an hour.
+    fn end_leases(&self, database: &str) -> Result<()> {
+        let sql = "UPDATE posts SET lease_until = '2020-01-01T00:00:00.000Z' WHERE status = 'publishing' RETURNING ''";
+        self.runtime.block_on(self.databases.ask(database, sql))?;
+        Ok(())
+    }
+
     fn fresh(&self, template: &Template) -> Result<String> {
         self.runtime.block_on(self.databases.fresh(template))
     }
@@ -111,6 +136,17 @@ impl Row {
             figure: format!("{ratio:.2}"),
             target: format!("<= {target}"),
             is_met: Some(ratio <= target),
+            medians,
+        }
+    }
+
+    /// A ratio that should be no smaller than the target, if there is one.
+    fn share(what: impl Into<String>, share: f64, target: Option<f64>, medians: String) -> Self {
+        Self {
+            what: what.into(),
+            figure: format!("{share:.2}"),
+            target: target.map_or_else(String::new, |target| format!(">= {target}")),
+            is_met: target.map(|target| share >= target),
             medians,
         }
     }

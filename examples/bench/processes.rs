@@ -62,7 +62,21 @@ impl Programs {
         command
             .args(["run", "--database-url", database])
             .args(arguments)
-            .env("ENCRYPTION_KEY", KEY);
+            .env("ENCRYPTION_KEY", KEY)
+            .env("PUBLISHER_STATE_DIR", self.state());
+        command
+    }
+
+    /// Where runs keep their journals.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.directory.join("state")
+    }
+
+    /// The same where no journal can be kept.
+    pub(crate) fn run_without_journal(&self, database: &str, arguments: &[&str]) -> Command {
+        let mut command = self.run(database, arguments);
+        // A file is no directory.
+        command.env("PUBLISHER_STATE_DIR", self.directory.join("publisher.toml"));
         command
     }
 
@@ -125,7 +139,7 @@ impl Programs {
     }
 }
 
-fn read_summary(stdout: &[u8], posts: usize) -> Result<Value> {
+pub(crate) fn read_summary(stdout: &[u8], posts: usize) -> Result<Value> {
     let summary: Value = serde_json::from_slice(stdout).context("the run's summary")?;
     ensure!(
         summary["published"] == posts,

@@ -121,6 +121,8 @@ CREATE INDEX posts_lease ON publisher.posts (lease_until) WHERE status = 'publis
 CREATE INDEX posts_published ON publisher.posts (account_id, published_at) WHERE status = 'published';
 CREATE INDEX posts_unsure ON publisher.posts (due_at) WHERE status = 'unconfirmed';
 CREATE INDEX posts_unconfirmed ON publisher.posts (updated_at) WHERE status = 'unconfirmed';
+CREATE INDEX posts_failed ON publisher.posts (updated_at) WHERE status = 'failed';
+CREATE INDEX posts_expired ON publisher.posts (updated_at) WHERE status = 'expired';
 CREATE UNIQUE INDEX posts_external_ref ON publisher.posts (external_ref) WHERE external_ref IS NOT NULL;
 
 CREATE TABLE publisher.limits (

@@ -103,6 +103,8 @@ CREATE INDEX posts_lease ON posts (lease_until) WHERE status = 'publishing';
 CREATE INDEX posts_published ON posts (account_id, published_at) WHERE status = 'published';
 CREATE INDEX posts_unsure ON posts (due_at) WHERE status = 'unconfirmed';
 CREATE INDEX posts_unconfirmed ON posts (updated_at) WHERE status = 'unconfirmed';
+CREATE INDEX posts_failed ON posts (updated_at) WHERE status = 'failed';
+CREATE INDEX posts_expired ON posts (updated_at) WHERE status = 'expired';
 CREATE UNIQUE INDEX posts_external_ref ON posts (external_ref) WHERE external_ref IS NOT NULL;
 
 CREATE TABLE limits (

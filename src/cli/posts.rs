@@ -20,6 +20,8 @@ mod add;
 mod change;
 mod page;
 
+pub(super) use page::way_out;
+
 const STATUSES: [&str; 7] = [
     "pending",
     "publishing",
@@ -28,6 +30,19 @@ const STATUSES: [&str; 7] = [
     "unconfirmed",
     "expired",
     "canceled",
+];
+
+/// Above the rows of `posts list`.
+const LISTED: [&str; 6] = ["id", "account", "scheduled", "status", "tries", "text"];
+/// The same where all are unconfirmed: what there is to know of them instead of the status.
+const IN_DOUBT: [&str; 7] = [
+    "id",
+    "account",
+    "scheduled",
+    "unsure since",
+    "next look",
+    "tries",
+    "text",
 ];
 
 /// Add, import and look at posts.
@@ -53,7 +68,7 @@ enum Command {
     Cancel(change::Cancel),
     /// Send failed, expired or canceled posts again: due now, with all their tries.
     Retry(change::Retry),
-    /// Say what became of an unconfirmed post, after a look at the platform.
+    /// Say what became of unconfirmed posts, after a look at the platform.
     Resolve(change::Resolve),
 }
 
@@ -180,9 +195,15 @@ async fn list(args: List, config: &Config) -> Result<Exit, Failed> {
     if args.json {
         emit_json(&posts.into())?;
     } else {
-        let heading = ["id", "account", "scheduled", "status", "tries", "text"];
-        let rows: Vec<Vec<String>> = posts.iter().map(page::row).collect();
-        emit_rows(&heading, &rows)?;
+        let all_in_doubt = args.status.as_deref() == Some("unconfirmed");
+        let heading: &[&str] = if all_in_doubt { &IN_DOUBT } else { &LISTED };
+        let row = if all_in_doubt {
+            page::row_in_doubt
+        } else {
+            page::row
+        };
+        let rows: Vec<Vec<String>> = posts.iter().map(row).collect();
+        emit_rows(heading, &rows)?;
     }
     Ok(Exit::Ok)
 }

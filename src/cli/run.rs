@@ -6,12 +6,13 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use url::Url;
 use uuid::Uuid;
 
 use super::database::{migrate, open};
 use super::output::{complain, remark, say};
-use super::preview;
+use super::{posts, preview};
 use crate::claim;
 use crate::config::{Config, DEFAULT_EXPIRY, Span};
 use crate::exit::{Exit, Failed};
@@ -24,6 +25,7 @@ use crate::platform;
 use crate::progress::{self, Progress};
 use crate::publish::{Pace, Settings};
 use crate::run::{self, Done, Options};
+use crate::schedule::next_look;
 use crate::secret;
 use crate::stop::Stop;
 use crate::store::Request;
@@ -211,7 +213,6 @@ fn options(command: Run, config: &Config) -> Result<(Options, Http), Failed> {
             )?,
             caps,
             time_budget,
-            lease,
             sandbox: command.sandbox,
             platforms: file.platforms.clone(),
             key: secret::existing_key(config)?,
@@ -273,11 +274,19 @@ fn host_name() -> String {
 
 /// Tells on stderr what a person should know.
 fn report(done: &Done, run: Uuid) {
+    // As the commit had it.
+    let now: DateTime<Utc> = done.summary.finished_at.parse().unwrap_or_default();
+    let error = |row: &Value| row["error"].as_str().unwrap_or_default().to_owned();
     let problems = done.settled.iter().filter_map(|settled| {
         let (post, outcome) = (&settled.post, &settled.outcome);
         let what = match outcome {
-            Outcome::Failed { reason } | Outcome::Unconfirmed { reason } => reason.message.as_str(),
-            Outcome::Expired => "it was too late to publish it",
+            Outcome::Failed { reason } => reason.message.clone(),
+            Outcome::Unconfirmed { reason } => {
+                let next = next_look(post.scheduled_at, now);
+                let way_out = posts::way_out(&post.id.to_string(), Some(next));
+                format!("{}; {way_out}", reason.message)
+            }
+            Outcome::Expired => "it was too late to publish it".to_owned(),
             _ => return None,
         };
         Some(format!(
@@ -290,8 +299,12 @@ fn report(done: &Done, run: Uuid) {
     let replayed = done.replayed.rows.iter().filter_map(|row| {
         let (id, status) = (&row["id"], row["status"].as_str()?);
         let what = match status {
-            "expired" => "it was too late to publish it",
-            "failed" | "unconfirmed" => row["error"].as_str().unwrap_or_default(),
+            "expired" => "it was too late to publish it".to_owned(),
+            "failed" => error(row),
+            "unconfirmed" => {
+                let next = row["due_at"].as_str().and_then(|at| at.parse().ok());
+                format!("{}; {}", error(row), posts::way_out(&id.to_string(), next))
+            }
             _ => return None,
         };
         Some(format!(

@@ -11,6 +11,7 @@ use thiserror::Error;
 use url::{Host, Url};
 
 use crate::http::client_builder;
+use crate::http::connect::addresses;
 
 /// A host that is written as an address never reaches the resolver, so it is checked here.
 pub(super) fn refuse_private_literal(url: &Url) -> Result<(), String> {
@@ -85,7 +86,7 @@ struct PublicOnly;
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
         async move {
-            let addresses = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let addresses = addresses(&name).await?;
             let public: Vec<SocketAddr> = addresses.filter(|at| is_public(at.ip())).collect();
             if public.is_empty() {
                 return Err(PrivateHost.into());

@@ -2,7 +2,6 @@
 //! server still has the same file.
 
 use std::error::Error;
-use std::iter::successors;
 use std::time::Duration;
 
 use futures::stream;
@@ -15,7 +14,7 @@ use url::Url;
 use super::address::{PrivateHost, refuse_private_literal};
 use super::facts::{self, Facts};
 use super::{ANY_TYPE, Broken, Source, Wanted, s3};
-use crate::http::{Effect, Http, transport, web_address};
+use crate::http::{Effect, Http, causes, transport, web_address};
 use crate::outcome::{Failure, Reason};
 use crate::post::Media;
 
@@ -133,10 +132,7 @@ impl Origin {
 }
 
 fn unreachable_source(error: reqwest::Error) -> Failure {
-    let mut chain = successors(Some(&error as &(dyn Error + 'static)), |&error| {
-        error.source()
-    });
-    if chain.any(<dyn Error>::is::<PrivateHost>) {
+    if causes(&error).any(<dyn Error>::is::<PrivateHost>) {
         return Failure::rejected(
             "the media address leads to a private network; media must be on a public address",
         );

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use chrono_tz::Tz;
 use serde_json::Value;
 
@@ -23,11 +23,54 @@ pub(super) fn row(post: &Value) -> Vec<String> {
     ]
 }
 
+/// A row of `posts list --status unconfirmed`: since when, and when it is looked up next.
+pub(super) fn row_in_doubt(post: &Value) -> Vec<String> {
+    let mut row = row(post);
+    let next = next_look(post).map_or_else(|| "left to you".to_owned(), minute);
+    let since = doubt_since(post).map(minute).unwrap_or_default();
+    row.splice(3..4, [since, next]);
+    row
+}
+
+/// Since when nobody knows whether the post is live: the first of the look-ups that end its history.
+pub(super) fn doubt_since(post: &Value) -> Option<DateTime<Utc>> {
+    let history = post["history"].as_array()?;
+    let doubts = history.iter().rev();
+    let first = doubts
+        .take_while(|entry| entry["outcome"] == "unconfirmed")
+        .last();
+    first
+        .and_then(|entry| instant(entry, "at"))
+        .or_else(|| instant(post, "updated_at"))
+}
+
+/// When an unconfirmed post is looked up next; `None`: never, it is a person's.
+fn next_look(post: &Value) -> Option<DateTime<Utc>> {
+    instant(post, "due_at").filter(|at| !is_never(*at))
+}
+
+/// The day that stands for it.
+fn is_never(at: DateTime<Utc>) -> bool {
+    at.year() >= 9999
+}
+
+/// What becomes of a post in doubt, and what to type to settle it.
+pub(in crate::cli) fn way_out(id: &str, next_look: Option<DateTime<Utc>>) -> String {
+    let next = match next_look.filter(|at| !is_never(*at)) {
+        Some(at) => format!("it is looked up again {}", minute(at)),
+        None => "it is looked up no more".to_owned(),
+    };
+    format!(
+        "{next}; to settle it: `publisher posts resolve {id} --published URL`, or --not-published to send it again"
+    )
+}
+
 /// `posts show`: whatever there is to say, in the order in which it is asked for.
 pub(super) fn page(post: &Value, zone: Option<Tz>) -> String {
     let mut page = format!("post {}: {}\n", post["id"], text(post, "status"));
     let time = |name: &str| instant(post, name).map(|at| in_both(at, zone));
     let retried = post["due_at"] != post["scheduled_at"] && post["status"] == "pending";
+    let unsure = post["status"] == "unconfirmed";
     let lines = [
         (
             "account",
@@ -44,6 +87,16 @@ pub(super) fn page(post: &Value, zone: Option<Tz>) -> String {
             said(post, "local_time").map(|t| t.replace('T', " ")),
         ),
         ("next try", time("due_at").filter(|_| retried)),
+        (
+            "unsure since",
+            doubt_since(post)
+                .filter(|_| unsure)
+                .map(|at| in_both(at, zone)),
+        ),
+        (
+            "what to do",
+            unsure.then(|| way_out(&post["id"].to_string(), next_look(post))),
+        ),
         ("expires", time("expires_at")),
         (
             "priority",
@@ -104,7 +157,7 @@ fn said(post: &Value, name: &str) -> Option<String> {
     }
 }
 
-fn instant(post: &Value, name: &str) -> Option<DateTime<Utc>> {
+pub(super) fn instant(post: &Value, name: &str) -> Option<DateTime<Utc>> {
     let at = DateTime::parse_from_rfc3339(post[name].as_str()?).ok()?;
     Some(at.to_utc())
 }
@@ -172,6 +225,47 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_post_in_doubt_says_since_when_and_what_to_do() {
+        let mut post = json!({
+            "id": 7, "status": "unconfirmed", "account": "slack:C1", "owner": "acme",
+            "scheduled_at": "2026-07-01T07:00:00.000Z", "due_at": "2026-07-01T07:30:00.000Z", "attempts": 1,
+            "max_attempts": 5, "body": "Hello", "updated_at": "2026-07-01T07:20:00.000Z",
+            "history": [
+                {"at": "2026-07-01T07:01:00.000Z", "outcome": "unconfirmed"},
+                {"at": "2026-07-01T07:02:00.000Z", "outcome": "retry"},
+                {"at": "2026-07-01T07:05:00.000Z", "outcome": "unconfirmed"},
+                {"at": "2026-07-01T07:20:00.000Z", "outcome": "unconfirmed"},
+            ],
+        });
+        let shown = page(&post, None);
+        for line in [
+            "\nunsure since 2026-07-01 07:05Z\n",
+            "\nwhat to do   it is looked up again 2026-07-01 07:30Z; to settle it: `publisher posts resolve 7 --pub",
+        ] {
+            assert!(shown.contains(line), "{shown}");
+        }
+        let row = row_in_doubt(&post);
+        assert_eq!(
+            row[2..5],
+            [
+                "2026-07-01 07:00Z",
+                "2026-07-01 07:05Z",
+                "2026-07-01 07:30Z"
+            ]
+        );
+
+        post["due_at"] = json!("9999-12-31T00:00:00.000Z");
+        // An application wrote the history.
+        post["history"] = json!([{"at": 5, "outcome": "unconfirmed"}]);
+        let row = row_in_doubt(&post);
+        assert_eq!(
+            row[2..5],
+            ["2026-07-01 07:00Z", "2026-07-01 07:20Z", "left to you"]
+        );
+        assert!(page(&post, None).contains("looked up no more"));
+    }
 
     #[test]
     fn a_failed_post_tells_its_whole_story() {
