@@ -2,8 +2,8 @@
 //! nothing of databases. After every move each row is the reference's; at the end all heals, and every post that the
 //! platform has is published, none is lost and none is doubled.
 //!
-//! `PUBLISHER_MODEL_CASES` (250) says how many cases, and `PUBLISHER_MODEL_SEED` (1) which. A failure shows the
-//! shortest moves that lead to it, and the seed, which alone repeats it with one case:
+//! `PUBLISHER_MODEL_CASES` (200 on SQLite, 150 on PostgreSQL) says how many cases, and `PUBLISHER_MODEL_SEED` (1)
+//! which. A failure shows the shortest moves that lead to it, and the seed, which alone repeats it with one case:
 //!
 //! ```text
 //! PUBLISHER_MODEL_CASES=10000 PUBLISHER_MODEL_SEED=1000 cargo test --test model
@@ -50,12 +50,12 @@ const HEALING: usize = 500;
 
 #[test]
 fn every_order_of_events_on_sqlite_leads_to_what_is_promised() {
-    cases(Backend::Sqlite);
+    cases(Backend::Sqlite, 200);
 }
 
 #[test]
 fn every_order_of_events_on_postgres_leads_to_what_is_promised() {
-    cases(Backend::Postgres);
+    cases(Backend::Postgres, 150);
 }
 
 fn asked(name: &str, usual: u64) -> u64 {
@@ -67,11 +67,11 @@ fn asked(name: &str, usual: u64) -> u64 {
     asked.map_or(usual, |asked| asked.parse().unwrap())
 }
 
-fn cases(backend: Backend) {
+fn cases(backend: Backend, usual: u64) {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let bench = RefCell::new(runtime.block_on(Bench::new(backend)));
     let first = asked("PUBLISHER_MODEL_SEED", 1);
-    for seed in first..first + asked("PUBLISHER_MODEL_CASES", 250) {
+    for seed in first..first + asked("PUBLISHER_MODEL_CASES", usual) {
         let config = Config {
             cases: 1,
             rng_seed: RngSeed::Fixed(seed),

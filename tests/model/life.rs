@@ -226,6 +226,7 @@ impl State {
         let row = self.row_mut(post);
         row.status = Status::Published;
         row.permalink = Some(found_by_person(post));
+        (row.checkpoint, row.error_class) = (None, None);
         row.history.push("published".to_owned());
     }
 
