@@ -182,7 +182,9 @@ pub async fn all(
     }
     results.panicked = context.panicked.get();
     results.statements = context.vault.close().await;
-    results.settled.extend(jobs.into_iter().map(Job::settle));
+    let now = clock.now();
+    let settled = jobs.into_iter().map(|job| job.settle(now));
+    results.settled.extend(settled);
     results
 }
 

@@ -4,10 +4,11 @@
 
 mod support;
 
+use std::process::Child;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::world::{Platforms, World, bare_publisher, ended, post, signal};
+use support::world::{Ended, Platforms, World, bare_publisher, ended, post, signal};
 
 /// One post for each platform, with what that platform needs.
 fn one_of_each(world: &World) -> Vec<i64> {
@@ -36,6 +37,22 @@ fn one_of_each(world: &World) -> Vec<i64> {
         .with("options", json!({"title": "A clip", "privacy": "unlisted"})),
         post(world.account("slack", 1, "cedar"), "Hello <team> & all"),
     ])
+}
+
+/// Interrupts a run, and again until it waits for nothing.
+fn interrupted_twice(world: &World, run: Child) -> Ended {
+    signal(&run, "INT");
+    // Two signals that come close together may be delivered as one, so the second is repeated until it is heard.
+    let run = std::cell::RefCell::new(run);
+    world.await_until("the run ends", |_| {
+        let mut run = run.borrow_mut();
+        let over = run.try_wait().unwrap().is_some();
+        if !over {
+            signal(&run, "INT");
+        }
+        over
+    });
+    ended(run.into_inner())
 }
 
 on_both! {
@@ -312,20 +329,20 @@ on_both! {
         world.due([post(world.account("slack", 1, "alder"), "hi"), post(world.account("slack", 2, "birch"), "hi")]);
         let run = world.start(&["--json", "--cap", "slack=1"]);
         world.await_until("a post is in flight", |world| world.stat("/requests") > 0);
-        signal(&run, "INT");
-        // Two signals that come close together may be delivered as one, so the second is repeated until it is heard.
-        let run = std::cell::RefCell::new(run);
-        world.await_until("the run ends", |_| {
-            let mut run = run.borrow_mut();
-            let over = run.try_wait().unwrap().is_some();
-            if !over {
-                signal(&run, "INT");
-            }
-            over
-        });
-        let summary = ended(run.into_inner()).exits(130).json();
+        let summary = interrupted_twice(world, run).exits(130).json();
         assert_eq!((&summary["unconfirmed"], &summary["released"]), (&json!(1), &json!(1)), "{summary}");
         assert_eq!(world.statuses(), "pending 1, unconfirmed 1");
+    }
+
+    fn a_post_that_is_live_is_published_although_nobody_waits_for_its_comment(world: World) {
+        world.faults(&["slack/comment:hang"]);
+        let account = world.account("slack", 1, "alder");
+        world.due([post(account, "hi").with("options", json!({"first_comment": "First"}))]);
+        let run = world.start(&["--json"]);
+        world.await_until("its answer was followed by a request", |world| world.stat("/requests") > 1);
+        interrupted_twice(world, run).exits(130);
+        assert_eq!(world.statuses(), "published 1");
+        assert_ne!(world.value("SELECT platform_post_id FROM posts"), "");
     }
 
     fn caps_hold_and_are_used(world: World) {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use url::Url;
 
@@ -119,9 +120,12 @@ impl Job {
     }
 
     /// The outcome, also of a post that was cut off before it had one.
-    pub(super) fn settle(self) -> Settled {
+    pub(super) fn settle(self, now: DateTime<Utc>) -> Settled {
         let cut_off = || {
-            if self.recovers() {
+            if let Some(post) = self.trail.live.take() {
+                // What follows a post is not worth its outcome.
+                Outcome::Published { post, at: now }
+            } else if self.recovers() {
                 interrupted()
             } else if self.trail.sent.get() {
                 let reason = Reason::new(

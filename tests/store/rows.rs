@@ -1,13 +1,15 @@
 //! Rows that an application writes with plain SQL: what is filled in, what is put right, what is refused.
 
+use publisher::store::Outcomes;
 use serde_json::{Value, json};
 
-use crate::support::database::{Backend, Raw, World, minutes_ago};
+use crate::support::database::{Backend, Raw, World, minutes_ago, request};
 
 on_both_databases!(
     three_columns_are_enough,
     a_rescheduled_post_is_due_at_its_new_time,
     a_retried_post_that_is_rescheduled_is_due_at_its_new_time,
+    a_post_rescheduled_while_a_run_holds_it_is_not_due_before_its_new_time,
     a_settled_post_keeps_its_due_at,
     an_update_of_a_post_is_dated,
     an_update_of_an_account_is_dated,
@@ -80,6 +82,39 @@ async fn a_retried_post_that_is_rescheduled_is_due_at_its_new_time(world: World)
     ))
     .await;
     assert_eq!(raw.post_row(id).await["due_at"], "2026-11-22T08:30:00.000Z");
+}
+
+async fn a_post_rescheduled_while_a_run_holds_it_is_not_due_before_its_new_time(world: World) {
+    let mut raw = world.raw().await;
+    let account = raw.account("ada", "slack").await;
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        ids.push(raw.post(account, 10).await);
+    }
+    let request = request();
+    let mut store = world.store().await;
+    assert_eq!(store.claim(&request).await.unwrap().posts.len(), 2);
+    raw.run("UPDATE posts SET scheduled_at = '2026-12-24T18:00:00Z'")
+        .await;
+
+    // One is given back as it was, the other is to be tried again in a minute.
+    let rows = vec![
+        json!({"id": ids[0], "status": "pending", "due_at": null, "attempts": 0, "checkpoint": null, "entry": null}),
+        json!({"id": ids[1], "status": "pending", "due_at": minutes_ago(-1), "attempts": 1, "checkpoint": null,
+               "entry": null}),
+    ];
+    let outcomes = Outcomes {
+        run: None,
+        published: Vec::new(),
+        settled: rows,
+        accounts: Vec::new(),
+    };
+    store.commit(request.run, &outcomes).await.unwrap();
+    for id in ids {
+        let post = raw.post_row(id).await;
+        assert_eq!(post["status"], "pending");
+        assert_eq!(post["due_at"], "2026-12-24T18:00:00.000Z");
+    }
 }
 
 async fn a_settled_post_keeps_its_due_at(world: World) {

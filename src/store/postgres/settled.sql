@@ -27,7 +27,9 @@ account AS (
     WHERE a.id = s.account_id
 )
 UPDATE publisher.posts p
-SET status = r.status, lease_until = NULL, due_at = coalesce(r.due_at, p.due_at), attempts = r.attempts,
+SET status = r.status, lease_until = NULL, attempts = r.attempts,
+    -- While a run held it an application may have given it a later time, before which it must not go out.
+    due_at = greatest(coalesce(r.due_at, p.due_at), CASE WHEN r.status = 'pending' THEN p.scheduled_at END),
     checkpoint = r.checkpoint,
     error_class = CASE WHEN r.entry IS NULL THEN p.error_class ELSE r.error_class END,
     error_code = CASE WHEN r.entry IS NULL THEN p.error_code ELSE r.error_code END,

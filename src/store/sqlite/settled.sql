@@ -1,7 +1,8 @@
 -- The second bulk UPDATE: everything else.
 UPDATE posts AS p
-SET status = r.value->>'status', lease_until = NULL, due_at = coalesce(r.value->>'due_at', p.due_at),
-    attempts = r.value->>'attempts',
+SET status = r.value->>'status', lease_until = NULL, attempts = r.value->>'attempts',
+    -- While a run held it an application may have given it a later time, before which it must not go out.
+    due_at = max(coalesce(r.value->>'due_at', p.due_at), iif(r.value->>'status' = 'pending', p.scheduled_at, '')),
     checkpoint = CASE WHEN json_type(r.value, '$.checkpoint') = 'null' THEN NULL ELSE r.value->'checkpoint' END,
     error_class = CASE WHEN r.value->>'entry' IS NULL THEN p.error_class ELSE r.value->>'error_class' END,
     error_code = CASE WHEN r.value->>'entry' IS NULL THEN p.error_code ELSE r.value->>'error_code' END,
