@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::{Connection, SqliteConnection};
+use support::dice::{Dice, asked_for};
 use support::proxy::{Act, Gate, Passing, Proxy, Way, gate, opens};
 use support::story::{PUBLISHING, Story, claims, commits, count, is_last_request, updates};
 
@@ -244,33 +245,6 @@ fn a_run_killed_once_its_journal_is_removed_has_done_its_work() {
     run.kill().unwrap();
     run.wait().unwrap();
     story.published_once("journal removed");
-}
-
-/// The same numbers for the same seed (xorshift).
-struct Dice(u64);
-
-impl Dice {
-    fn of(seed: u64) -> Self {
-        // Neighbouring seeds are to differ in all bits, and zero would stay zero.
-        Self(seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
-    }
-
-    /// From 0 to below the limit.
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-}
-
-/// A number that the caller of the tests may set.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a test is told by its environment how long it may take"
-)]
-fn asked_for(name: &str, usual: u64) -> u64 {
-    std::env::var(name).map_or(usual, |text| text.parse().unwrap())
 }
 
 /// A place on either wire after so many chunks.
