@@ -13,5 +13,9 @@
 
 mod support;
 
+#[path = "races/clocks.rs"]
+mod clocks;
 #[path = "races/crowd.rs"]
 mod crowd;
+#[path = "races/suspended.rs"]
+mod suspended;
