@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::exit::Failed;
 use crate::post::ClaimedPost;
-use crate::schedule::Clock;
+use crate::schedule::{Clock, Term};
 use crate::store::{Request, Store};
 
 /// Two machines' clocks may differ by this much before a lease means different things to them.
@@ -19,13 +19,15 @@ pub struct Claimed {
     pub posts: Vec<ClaimedPost>,
     /// The database's time, carried on by this machine's monotonic clock.
     pub clock: Clock,
-    /// When the claim was asked for; the lease counts from here, so it never ends later than the database thinks.
+    /// When the claim was asked for.
     pub at: Instant,
+    /// How long it holds. It counts from when it was asked for, so it never ends later than the database thinks.
+    pub lease: Term,
 }
 
 /// Claims the due posts.
 pub async fn due(store: &mut Store, request: &Request) -> Result<Claimed, Failed> {
-    let at = Instant::now();
+    let (at, lease) = (Instant::now(), Term::of(request.lease));
     let claim = store.claim(request).await?;
     let host = Clock::host();
     let clock = claim.now.map_or(host, Clock::at);
@@ -40,6 +42,7 @@ pub async fn due(store: &mut Store, request: &Request) -> Result<Claimed, Failed
         posts: claim.posts,
         clock,
         at,
+        lease,
     })
 }
 

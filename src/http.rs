@@ -4,7 +4,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::error::Error as _;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use reqwest::header::HeaderMap;
@@ -19,6 +19,9 @@ use crate::limits::Limits;
 use crate::media::{self, Facts};
 use crate::outcome::{Failure, Published, Reason, Scope};
 use crate::post::ClaimedPost;
+use crate::schedule::Term;
+
+mod connect;
 
 /// A reply is read up to this many bytes; no platform's answer to these flows comes near it.
 const REPLY_LIMIT: usize = 1 << 20;
@@ -107,6 +110,7 @@ pub fn client_builder() -> reqwest::ClientBuilder {
         .tls_backend_preconfigured(tls)
         .user_agent(concat!("publisher/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_TIMEOUT)
+        .connector_layer(connect::Promptly(CONNECT_TIMEOUT))
         .redirect(redirect::Policy::none())
         .retry(reqwest::retry::never())
 }
@@ -148,8 +152,8 @@ pub struct Session<'a> {
     pub post: &'a ClaimedPost,
     /// What its media are, in their order, where that was looked at: before the first step it is.
     pub facts: &'a [Facts],
-    /// No publishing request is sent after this instant.
-    pub lease_ends: Instant,
+    /// No publishing request is sent once this is over.
+    pub lease: Term,
     /// What is known of the post should this step not come to its end.
     pub trail: &'a Trail,
     /// Where it is written down before it is sent.
@@ -246,16 +250,7 @@ impl Session<'_> {
     /// unconfirmed.
     pub async fn publish(&self, request: RequestBuilder) -> Result<Reply, Failure> {
         self.page.sending()?;
-        if Instant::now() >= self.lease_ends {
-            let reason = Reason::new(
-                "lease_ended",
-                "the claim on this post ended before it was sent",
-            );
-            return Err(Failure::Retry {
-                after: None,
-                reason,
-            });
-        }
+        in_time(self.lease)?;
         self.trail.sent.set(true);
         let result = exchange(request, Effect::Publishes).await;
         if let Err(failure) = &result
@@ -273,6 +268,21 @@ impl Session<'_> {
             _ => self.api.send(request, effect).await,
         }
     }
+}
+
+/// Whether a claim still holds. After it, another run may have the post.
+pub(crate) fn in_time(lease: Term) -> Result<(), Failure> {
+    if !lease.is_over() {
+        return Ok(());
+    }
+    let reason = Reason::new(
+        "lease_ended",
+        "the claim on this post ended before it was sent: this run was held up for too long",
+    );
+    Err(Failure::Retry {
+        after: None,
+        reason,
+    })
 }
 
 async fn exchange(request: RequestBuilder, effect: Effect) -> Result<Reply, Failure> {

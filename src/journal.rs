@@ -4,9 +4,10 @@
 //! finds the file of a run that is dead (its lock is free), gives every post its last row through the same two UPDATEs,
 //! and removes it. So a killed run costs nothing but time.
 //!
-//! `<state directory>/journal/<run>.journal` holds lines of a checksum, a space and a JSON object. The first names the
-//! run and the database, and has a row for every claimed post: those that are to be sent are given back. Each further
-//! line replaces one post's row. Before a request that publishes leaves, that row is `unconfirmed`; after the step it is
+//! `<state directory>/journal/<run>.journal` holds lines of a checksum, a space and a JSON object. A line's checksum is
+//! of the line before as well, so that none can be missing, doubled or out of place. The first names the run and the
+//! database, and has a row for every claimed post: those that are to be sent are given back. Each further line
+//! replaces one post's row. Before a request that publishes leaves, that row is `unconfirmed`; after the step it is
 //! whatever the step came to. The rows are those of [`commit::row`], without their nulls.
 //!
 //! A line is handed to the system and not waited for on the disk: the system keeps it whatever becomes of the process,
@@ -14,10 +15,11 @@
 //! first one also names the boot: after another one, posts that seem never to have been sent are left to their lease,
 //! which makes them `unconfirmed`.
 //!
-//! A torn last line was never answered for, so nothing was sent on its strength. There are no secrets in it: what a
-//! platform quotes is redacted before, and a post's text is not in its row.
+//! A line without its end was never answered for, so nothing was sent on its strength. Any other damage makes the whole
+//! file worthless, because what is missing may be the intent of a post that was sent: its posts are left to their lease.
+//! There are no secrets in it: what a platform quotes is redacted before, and a post's text is not in its row.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
@@ -39,12 +41,13 @@ pub use replay::{Replayed, replay};
 use writer::Writer;
 
 /// The version of the format: another version's file is left alone.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const EXTENSION: &str = "journal";
 /// Under this name the first line is written; so a `.journal` always has it.
 const DRAFT_EXTENSION: &str = "draft";
-/// Hex digits of a line's SHA-256 that are kept: enough for faults, and nobody forges a line who may write the file.
+/// Hex digits of a SHA-256 that are kept: enough for faults, and nobody forges a line who may write the file.
 const SUM_LENGTH: usize = 16;
+const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Where the journals are, and whose.
 #[derive(Clone, Debug)]
@@ -114,6 +117,7 @@ impl Line {
 pub struct Journal {
     run: Uuid,
     place: Option<Place>,
+    chain: RefCell<Chain>,
     writer: OnceCell<Writer>,
 }
 
@@ -123,6 +127,7 @@ impl Journal {
         Self {
             run,
             place,
+            chain: RefCell::default(),
             writer: OnceCell::new(),
         }
     }
@@ -140,7 +145,7 @@ impl Journal {
             at: now,
             posts: posts.map(|post| Line::new(self.run, post, now)).collect(),
         };
-        match writer::create(&place.directory, self.run, &line(&head)) {
+        match writer::create(&place.directory, self.run, &self.line(&head)) {
             Ok(writer) => self.writer.set(writer).expect("a run begins once"),
             Err(error) => tracing::warn!(
                 "no journal can be kept in {} ({error}); should this run be killed, its posts come back as unconfirmed \
@@ -154,8 +159,13 @@ impl Journal {
     pub fn note(&self, verdict: Verdict<'_>, now: DateTime<Utc>) {
         if let Some(writer) = self.writer.get() {
             // If it can't be written that was said, and the database is told at the end.
-            writer.write(&line(&Line::new(self.run, verdict, now))).ok();
+            let line = self.line(&Line::new(self.run, verdict, now));
+            writer.write(&line).ok();
         }
+    }
+
+    fn line(&self, content: &impl Serialize) -> Vec<u8> {
+        self.chain.borrow_mut().line(content)
     }
 
     /// Whether there is a file for the next run to find.
@@ -225,29 +235,37 @@ impl Page<'_> {
             checkpoint: self.checkpoint,
             took: std::time::Duration::ZERO,
         };
-        line(&Line::new(self.journal.run, verdict, self.clock.now()))
+        let line = Line::new(self.journal.run, verdict, self.clock.now());
+        self.journal.line(&line)
     }
 }
 
-/// A line with its checksum and its end.
-fn line(content: &impl Serialize) -> Vec<u8> {
-    let json = serde_json::to_vec(content).expect("a line is plain data");
-    let mut line = sum(&json).into_bytes();
-    line.push(b' ');
-    line.extend(json);
-    line.push(b'\n');
-    line
-}
+/// The checksum of the last line, which the next one's continues.
+#[derive(Debug, Default)]
+struct Chain([u8; SUM_LENGTH]);
 
-/// The JSON of a line (without its end), if its checksum is right.
-fn checked(line: &[u8]) -> Option<&[u8]> {
-    let (found, json) = line.split_at_checked(SUM_LENGTH)?;
-    let json = json.strip_prefix(b" ")?;
-    (found == sum(json).as_bytes()).then_some(json)
-}
+impl Chain {
+    /// The next line: its checksum, what it says, and its end.
+    fn line(&mut self, content: &impl Serialize) -> Vec<u8> {
+        let json = serde_json::to_vec(content).expect("a line is plain data");
+        self.0 = self.sum(&json);
+        [&self.0[..], b" ", &json, b"\n"].concat()
+    }
 
-fn sum(json: &[u8]) -> String {
-    let mut sum = format!("{:x}", Sha256::digest(json));
-    sum.truncate(SUM_LENGTH);
-    sum
+    /// The JSON of the next line (without its end), if its checksum is right.
+    fn checked<'a>(&mut self, line: &'a [u8]) -> Option<&'a [u8]> {
+        let (found, json) = line.split_at_checked(SUM_LENGTH)?;
+        let json = json.strip_prefix(b" ")?;
+        self.0 = self.sum(json);
+        (found == self.0).then_some(json)
+    }
+
+    fn sum(&self, json: &[u8]) -> [u8; SUM_LENGTH] {
+        let sum = Sha256::new().chain_update(self.0).chain_update(json);
+        let mut hex = [0; SUM_LENGTH];
+        for (digits, byte) in hex.chunks_exact_mut(2).zip(sum.finalize()) {
+            digits.copy_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+        }
+        hex
+    }
 }

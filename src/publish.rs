@@ -18,13 +18,13 @@ use uuid::Uuid;
 
 use crate::claim::Claimed;
 use crate::config::PlatformSettings;
-use crate::http::{Http, Session, one_line};
+use crate::http::{self, Http, Session, one_line};
 use crate::journal::{Journal, Page};
 use crate::limits::Limits;
 use crate::outcome::{Failure, Outcome, Reason, Scope, Settled, Verdict};
 use crate::platform::{self, Platform, Step};
 use crate::progress::Progress;
-use crate::schedule::{Clock, Lateness, retry_delay};
+use crate::schedule::{Clock, Lateness, Term, retry_delay};
 use crate::secret::Key;
 use crate::stop::Stop;
 use crate::store::Database;
@@ -57,8 +57,6 @@ pub struct Settings {
     pub caps: BTreeMap<String, NonZeroUsize>,
     /// After this nothing new starts.
     pub time_budget: Duration,
-    /// How long the claim holds; no publishing request is sent later.
-    pub lease: Duration,
     /// Where all traffic goes instead of the platforms, as `URL/<platform>/…`.
     pub sandbox: Option<Url>,
     /// What the configuration says of each platform.
@@ -116,6 +114,8 @@ struct Context<'a> {
     clock: Clock,
     /// When the claim was made, on the monotonic clock.
     claimed: Instant,
+    /// How long it holds.
+    lease: Term,
     stop: &'a Stop,
     progress: &'a Progress,
     journal: &'a Journal,
@@ -136,12 +136,14 @@ pub async fn all(
         posts,
         clock,
         at: claimed,
+        lease,
     } = claimed;
     let context = Context {
         settings,
         http,
         clock,
         claimed,
+        lease,
         stop,
         progress,
         journal,
@@ -275,8 +277,10 @@ async fn step(job: &Job, context: &Context<'_>) -> Result<Step, Failure> {
     }
 }
 
-/// The step with what belongs before it: a look at media that are elsewhere, and a token that is accepted.
+/// The step with what belongs before it: a claim that holds, a look at media that are elsewhere, and a token that is
+/// accepted.
 async fn taken(job: &Job, context: &Context<'_>) -> Result<Step, Failure> {
+    http::in_time(context.lease).map_err(|failure| job.or_in_doubt(failure))?;
     if !job.recovers() && job.checkpoint.borrow().is_none() {
         job.look(context).await?;
     }
@@ -302,7 +306,7 @@ async fn one_step(job: &Job, context: &Context<'_>) -> Result<Step, Failure> {
         api: job.api(&credentials, context),
         post: &job.post,
         facts: &facts,
-        lease_ends: context.claimed + context.settings.lease,
+        lease: context.lease,
         trail: &job.trail,
         page: Page {
             journal: context.journal,

@@ -40,6 +40,29 @@ impl Clock {
     }
 }
 
+/// A span of time, over as soon as either of this machine's clocks says so: the monotonic one stands still while the
+/// machine sleeps, and the wall clock may be set back.
+#[derive(Clone, Copy, Debug)]
+pub struct Term {
+    ends: Instant,
+    ends_by_the_wall: DateTime<Utc>,
+}
+
+impl Term {
+    /// Starts now.
+    pub fn of(length: Duration) -> Self {
+        Self {
+            ends: Instant::now() + length,
+            ends_by_the_wall: later(Clock::host().now(), length),
+        }
+    }
+
+    /// Whether it has ended.
+    pub fn is_over(&self) -> bool {
+        Instant::now() >= self.ends || Clock::host().now() >= self.ends_by_the_wall
+    }
+}
+
 /// How late a post is; the classes order the queue. Counted from `scheduled_at`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lateness {

@@ -390,7 +390,7 @@ on_both! {
         world.slack_posts(2);
         let ended = world.run(&["--json"]).exits(0);
         assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
-        for part in ["left alone", "damaged.journal: its first line is damaged", "of another database, sqlite:"] {
+        for part in ["left alone", "damaged.journal: its line 1 is damaged", "of another database, sqlite:"] {
             assert!(ended.stderr.contains(part), "no {part:?} in {ended:?}");
         }
         assert_eq!(ended.json()["published"], 2);

@@ -152,7 +152,6 @@ async fn in_directory(directory: &Path, latency: Duration, keep: bool) -> Result
             pace: Pace::Smart,
             caps: BTreeMap::new(),
             time_budget,
-            lease,
             sandbox: Some(url),
             platforms: BTreeMap::new(),
             key: Some(key),

@@ -211,7 +211,6 @@ fn options(command: Run, config: &Config) -> Result<(Options, Http), Failed> {
             )?,
             caps,
             time_budget,
-            lease,
             sandbox: command.sandbox,
             platforms: file.platforms.clone(),
             key: secret::existing_key(config)?,

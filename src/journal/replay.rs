@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{DRAFT_EXTENSION, EXTENSION, FORMAT, Head, Line, Place, checked, this_boot};
+use super::{Chain, DRAFT_EXTENSION, EXTENSION, FORMAT, Head, Line, Place, this_boot};
 use crate::commit;
 use crate::exit::{Exit, Failed};
 use crate::http::one_line;
@@ -185,13 +185,20 @@ fn read(bytes: &[u8]) -> Result<Told, String> {
     struct Version {
         journal: u32,
     }
+    let damaged = |line: usize| {
+        format!(
+            "its line {line} is damaged: its posts come back when their lease ends, and the file can be removed then"
+        )
+    };
     // What follows the last line's end was never finished.
     let end = bytes.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
-    let mut lines = bytes[..end].split(|byte| *byte == b'\n').map(checked);
-    let damaged =
-        |what: &str| format!("{what} is damaged; its posts come back when their lease ends");
-    let json = lines.next().flatten();
-    let json = json.ok_or_else(|| damaged("its first line"))?;
+    let mut chain = Chain::default();
+    let mut lines = bytes[..end].split(|byte| *byte == b'\n').zip(1..);
+    let mut lines = std::iter::from_fn(|| {
+        let (line, number) = lines.next()?;
+        Some(chain.checked(line).ok_or_else(|| damaged(number)))
+    });
+    let json = lines.next().unwrap_or_else(|| Err(damaged(1)))?;
     let version: Version = serde_json::from_slice(json).map_err(|e| e.to_string())?;
     if version.journal != FORMAT {
         let version = version.journal;
@@ -212,14 +219,8 @@ fn read(bytes: &[u8]) -> Result<Told, String> {
     for line in head.posts {
         told.tell(line)?;
     }
-    let mut torn = false;
     for line in lines {
-        match line {
-            // What the disk lost before it may be the intent of a post that was sent.
-            Some(_) if torn => return Err(damaged("a line in its middle")),
-            Some(json) => told.tell(serde_json::from_slice(json).map_err(|e| e.to_string())?)?,
-            None => torn = true,
-        }
+        told.tell(serde_json::from_slice(line?).map_err(|e| e.to_string())?)?;
     }
     Ok(told)
 }

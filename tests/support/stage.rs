@@ -1,6 +1,6 @@
 //! A stage for one platform's client: a sandbox in this process, one account, one post, and its steps taken by hand.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use publisher::account::{Account, App, Credentials, Renewed, Standing};
 use publisher::config::PlatformSettings;
@@ -13,7 +13,7 @@ use publisher::platform::{self, Found, Platform, Step};
 use publisher::post::ClaimedPost;
 use publisher::review;
 use publisher::sandbox::{Fault, Sandbox, Settings};
-use publisher::schedule::Clock;
+use publisher::schedule::{Clock, Term};
 use reqwest::Client;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -262,7 +262,7 @@ impl Stage {
             },
             post,
             facts,
-            lease_ends: Instant::now() + self.lease,
+            lease: Term::of(self.lease),
             trail,
         }
     }
