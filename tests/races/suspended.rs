@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 use chrono::TimeDelta;
 
 use crate::support::clock::ShiftedClock;
-use crate::support::proxy::{Act, Gate, Passing, Proxy, Way, gate};
+use crate::support::proxy::{Gate, Passing, Way};
 use crate::support::story::{Story, commits, is_last_request};
 use crate::support::world::{Ended, ROUNDS, ended, post, signal};
 
@@ -64,21 +64,6 @@ impl Place {
     }
 }
 
-/// Makes the wire stand still at that place, the first time that it is reached, before the bytes go on.
-fn hold(proxy: &Proxy, place: Place) -> Gate {
-    let (gate, then) = gate();
-    let mut then = Some(then);
-    proxy.decide(move |wire| {
-        if place.is_here(wire)
-            && let Some(then) = then.take()
-        {
-            then();
-        }
-        Act::Pass
-    });
-    gate
-}
-
 /// A run that is suspended, and its surroundings.
 struct Suspended {
     story: Story,
@@ -111,7 +96,7 @@ impl Suspended {
             Place::Claimed => story.database.as_ref().unwrap(),
             _ => &story.platforms,
         };
-        let gate = hold(wire, place);
+        let gate = wire.hold(move |wire| place.is_here(wire));
         let clock = ShiftedClock::new(story.world.path("clock"));
         let cap = format!("{}=1", place.platform());
         let mut command = story.publisher(&["--cap", &cap]);
