@@ -15,6 +15,8 @@ mod support;
 
 #[path = "races/clocks.rs"]
 mod clocks;
+#[path = "races/cron.rs"]
+mod cron;
 #[path = "races/crowd.rs"]
 mod crowd;
 #[path = "races/suspended.rs"]

@@ -16,6 +16,11 @@ impl Dice {
         self.0 ^= self.0 << 17;
         self.0 % limit
     }
+
+    /// A place in a list of that length.
+    pub fn index(&mut self, length: usize) -> usize {
+        usize::try_from(self.below(length as u64)).unwrap()
+    }
 }
 
 /// A number that the caller of the tests may set.
