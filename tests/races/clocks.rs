@@ -79,7 +79,7 @@ fn two_hosts(shift: TimeDelta) {
 
     for _ in 0..3 {
         let runs = [TimeDelta::zero(), shift].map(|shift| host(&world, shift));
-        let [right, wrong] = runs.map(|run| ended(run));
+        let [right, wrong] = runs.map(ended);
         hears_of_no_skew(&right);
         if wrong.json()["due"] != 0 {
             hears_of(&wrong, shift);

