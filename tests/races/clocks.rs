@@ -59,7 +59,7 @@ fn two_hosts(shift: TimeDelta) {
     }));
     // Due by a clock that is fast.
     let early = world.due((0..20).map(|n| {
-        let ahead = TimeDelta::seconds(90 + i64::try_from(n).unwrap() * 3000);
+        let ahead = TimeDelta::seconds(110 + i64::try_from(n).unwrap() * 3000);
         post(account(n), &format!("early {n}")).with("scheduled_at", at(ahead))
     }));
     // Another host is publishing these; by a clock that is fast its lease has ended.
@@ -67,7 +67,7 @@ fn two_hosts(shift: TimeDelta) {
     let theirs = uuid::Uuid::new_v4();
     world.execute(&format!(
         "UPDATE posts SET status = 'publishing', claim = '{theirs}', attempts = 1, lease_until = '{}' WHERE id IN ({})",
-        at(TimeDelta::seconds(100)), list(&leased)
+        at(TimeDelta::seconds(115)), list(&leased)
     ));
     // One that is too late by the true time alone, and one that is by a fast clock alone.
     let [too_late, in_time] = [-24 * 60 - 2, -24 * 60 + 20].map(|minutes| {
@@ -138,14 +138,12 @@ fn list(ids: &[i64]) -> String {
 }
 
 fn hears_of(run: &Ended, shift: TimeDelta) {
-    let skew = shift.num_seconds().abs();
-    let told = [skew - 1, skew, skew + 1].map(|seconds| format!("skew_seconds={seconds}\n"));
-    assert!(told.iter().any(|told| run.stderr.contains(told)), "{run:?}");
-    assert!(
-        run.stderr
-            .contains("this machine's clock and the database's differ"),
-        "{run:?}"
-    );
+    let told = "this machine's clock and the database's differ skew_seconds=";
+    let skew = run.stderr.lines().find_map(|line| line.split_once(told));
+    let (_, skew) = skew.unwrap_or_else(|| panic!("{run:?}"));
+    // The database's answer takes its time, and so does a process on a machine that has others.
+    let off = skew.parse::<i64>().unwrap() - shift.num_seconds().abs();
+    assert!(off.abs() <= 10, "{run:?}");
 }
 
 fn hears_of_no_skew(run: &Ended) {
