@@ -1,10 +1,13 @@
 //! Runs as a cron host starts them, one after the other whether or not the one before has ended, with slow platforms,
 //! while an application adds posts, edits them and cancels them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Child;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use chrono::TimeDelta;
+use publisher::schedule::Clock;
+use publisher::store::instant;
 use serde_json::Value;
 
 use crate::on_both;
@@ -16,6 +19,8 @@ const LATENCY: Duration = Duration::from_millis(60);
 /// From one run's start to the next one's: shorter than a run takes.
 const EVERY: Duration = Duration::from_millis(120);
 const RUNS: usize = 25;
+/// What the application does from one run's start to the next one's, at least.
+const THINGS: usize = 4;
 const PLATFORMS: [&str; 3] = ["facebook", "linkedin", "slack"];
 
 on_both! {
@@ -38,7 +43,7 @@ struct Host<'a> {
     /// The text of each post that the application has added, as it last put it.
     texts: BTreeMap<i64, String>,
     /// Posts that were still pending when it canceled them.
-    canceled: Vec<i64>,
+    canceled: BTreeSet<i64>,
 }
 
 impl<'a> Host<'a> {
@@ -58,7 +63,7 @@ impl<'a> Host<'a> {
             dice: Dice::of(seed),
             seed,
             texts: BTreeMap::new(),
-            canceled: Vec::new(),
+            canceled: BTreeSet::new(),
         }
     }
 
@@ -66,14 +71,16 @@ impl<'a> Host<'a> {
         let mut runs: Vec<Child> = Vec::new();
         let mut overlapped = 0;
         for _ in 0..RUNS {
-            let next = std::time::Instant::now() + EVERY;
+            let next = Instant::now() + EVERY;
             overlapped += usize::from(
                 runs.last_mut()
                     .is_some_and(|run| run.try_wait().unwrap().is_none()),
             );
             runs.push(self.start());
-            while std::time::Instant::now() < next {
+            let mut things = 0;
+            while things < THINGS || Instant::now() < next {
                 self.application_does_something();
+                things += 1;
             }
         }
         assert!(overlapped > RUNS / 4, "only {overlapped} runs overlapped");
@@ -100,15 +107,17 @@ impl<'a> Host<'a> {
         let some = self.texts.keys().nth_back(self.dice.index(8)).copied();
         match (self.dice.below(10), some) {
             (0..6, _) | (_, None) => {
+                // Some are due at once, and some can still be changed for a while.
+                let ahead = TimeDelta::milliseconds(i64::try_from(self.dice.below(400)).unwrap());
+                let soon = instant(Clock::host().now() + ahead);
                 let accounts: Vec<i64> = (0..4)
                     .map(|_| self.accounts[self.dice.index(self.accounts.len())])
                     .collect();
                 let texts: Vec<String> =
                     (number..number + 4).map(|n| format!("post {n}")).collect();
-                let posts = accounts
-                    .iter()
-                    .zip(&texts)
-                    .map(|(account, text)| post(*account, text));
+                let posts = accounts.iter().zip(&texts).map(|(account, text)| {
+                    post(*account, text).with("scheduled_at", soon.as_str())
+                });
                 let ids = self.world.due(posts);
                 self.texts.extend(ids.into_iter().zip(texts));
             }
@@ -120,7 +129,7 @@ impl<'a> Host<'a> {
             }
             (_, Some(id)) => {
                 if self.change(id, "status = 'canceled'") {
-                    self.canceled.push(id);
+                    self.canceled.insert(id);
                 }
             }
         }
@@ -137,17 +146,10 @@ impl<'a> Host<'a> {
     /// Each post went out once with the text that it had at last, but for those that were canceled in time.
     fn is_settled(&self, what: &str) {
         let world = self.world;
-        let canceled =
-            world.rows("SELECT CAST(id AS TEXT) FROM posts WHERE status = 'canceled' ORDER BY id");
-        let mut right = self.canceled.clone();
-        right.sort_unstable();
-        right.dedup();
-        assert_eq!(
-            canceled,
-            right.iter().map(i64::to_string).collect::<Vec<_>>(),
-            "{what}"
-        );
-        let live = self.texts.iter().filter(|(id, _)| !right.contains(id));
+        let canceled = world.rows("SELECT CAST(id AS TEXT) FROM posts WHERE status = 'canceled'");
+        let canceled: BTreeSet<i64> = canceled.iter().map(|id| id.parse().unwrap()).collect();
+        assert_eq!(canceled, self.canceled, "{what}");
+        let live = self.texts.iter().filter(|(id, _)| !canceled.contains(id));
         let mut expected: Vec<&str> = live.map(|(_, text)| text.as_str()).collect();
         expected.sort_unstable();
         let seen = world.block_on(self.slow.get("api/posts"));
