@@ -246,6 +246,8 @@ fn log(global: &Global) {
     let lines = fmt()
         .with_max_level(level)
         .with_writer(std::io::stderr)
+        // It would say on stderr that stderr can't be written, and panic where even that fails.
+        .log_internal_errors(false)
         .with_target(false)
         .with_ansi(colored);
     // A program that carries out several commands has said how already.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::claim;
+use crate::claim::{self, Claimed};
 use crate::commit::{self, Report};
 use crate::exit::{Exit, Failed};
 use crate::http::Http;
@@ -62,11 +62,13 @@ pub async fn run(
 ) -> Result<Option<Done>, Failed> {
     let run = options.request.run;
     let statements = store.statements();
-    let replayed = match &options.journal {
-        Some(place) => journal::replay(store, place).await?,
-        None => Replayed::default(),
+    let (replayed, claimed) = tokio::select! {
+        begun = begin(store, options) => begun?,
+        exit = stop.insisted() => return Err(Failed::new(
+            exit,
+            "stopped while the database was asked for posts; if it has given some, they come back when their lease ends",
+        )),
     };
-    let claimed = claim::due(store, &options.request).await?;
     if claimed.posts.is_empty() && replayed.rows.is_empty() {
         return Ok(None);
     }
@@ -111,6 +113,15 @@ pub async fn run(
         locked: results.locked,
         exit,
     }))
+}
+
+/// Records what dead runs left, then claims what is due.
+async fn begin(store: &mut Store, options: &Options) -> Result<(Replayed, Claimed), Failed> {
+    let replayed = match &options.journal {
+        Some(place) => journal::replay(store, place).await?,
+        None => Replayed::default(),
+    };
+    Ok((replayed, claim::due(store, &options.request).await?))
 }
 
 /// How the run ends, if its outcomes get recorded.

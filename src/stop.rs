@@ -9,11 +9,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::exit::Exit;
 
-/// Listens for SIGTERM and SIGINT from its making on.
+/// Listens for SIGTERM and SIGINT from its making on. SIGHUP is left to be what it is: death, which the journal is made
+/// for, or nothing under `nohup`.
 #[derive(Debug)]
 pub struct Stop {
     drain: CancellationToken,
     signals: futures::lock::Mutex<(Signal, Signal)>,
+    heard: Cell<u32>,
     exit: Cell<Option<Exit>>,
 }
 
@@ -27,6 +29,7 @@ impl Stop {
         Ok(Self {
             drain: CancellationToken::new(),
             signals: futures::lock::Mutex::new(signals),
+            heard: Cell::new(0),
             exit: Cell::new(None),
         })
     }
@@ -41,62 +44,72 @@ impl Stop {
         self.drain.cancelled().await;
     }
 
+    /// Ends at the first signal, with the exit code that it asks for.
+    pub async fn asked(&self) -> Exit {
+        self.heard(1).await
+    }
+
+    /// Ends at the second signal: what is under way must not be waited for any longer.
+    pub async fn insisted(&self) -> Exit {
+        self.heard(2).await
+    }
+
     /// Lets the rest drain at the first signal or at the deadline, and ends when what is in flight must not be waited
     /// for any longer: at the second signal.
     pub async fn watch(&self, deadline: Instant) {
+        tokio::select! {
+            _ = self.insisted() => return,
+            () = tokio::time::sleep_until(deadline.into()) => {
+                if !self.drain.is_cancelled() {
+                    tracing::info!("the time budget is used up; what has not started waits for the next run");
+                    self.drain.cancel();
+                }
+            }
+        }
+        self.insisted().await;
+    }
+
+    /// Ends once so many signals have come.
+    async fn heard(&self, number: u32) -> Exit {
         let mut signals = self.signals.lock().await;
         let (terminate, interrupt) = &mut *signals;
         loop {
+            if let Some(exit) = self.exit.get()
+                && self.heard.get() >= number
+            {
+                return exit;
+            }
             let exit = tokio::select! {
                 _ = terminate.recv() => Exit::Terminated,
                 _ = interrupt.recv() => Exit::Interrupted,
-                () = tokio::time::sleep_until(deadline.into()), if !self.drain.is_cancelled() => {
-                    tracing::info!("the time budget is used up; what has not started waits for the next run");
-                    self.drain.cancel();
-                    continue;
-                }
             };
             self.drain.cancel();
-            if self
-                .exit
-                .replace(Some(self.exit.get().unwrap_or(exit)))
-                .is_some()
-            {
-                return;
+            self.heard.set(self.heard.get() + 1);
+            if self.exit.get().is_none() {
+                self.exit.set(Some(exit));
+                tracing::info!(
+                    "stopping: what is in flight may finish, and is recorded; a second signal stops waiting for it"
+                );
             }
-            tracing::info!(
-                "stopping: what is in flight may finish; a second signal stops waiting for it"
-            );
         }
     }
 
-    /// Does the last work of a run, which a first signal must not keep it from; `None` if another one ends it.
+    /// Does the last work of a run, which only a further signal after the first must keep it from; then `None`.
     pub async fn unless_insisted<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let number = (self.heard.get() + 1).max(2);
+        let further = async {
+            if self.heard.get() == 0 {
+                self.asked().await;
+                tracing::warn!(
+                    "the outcomes are still to be recorded; a second signal stops waiting for the database"
+                );
+            }
+            self.heard(number).await
+        };
         tokio::select! {
             biased;
             result = work => Some(result),
-            () = self.insisted() => None,
-        }
-    }
-
-    async fn insisted(&self) {
-        let mut signals = self.signals.lock().await;
-        let (terminate, interrupt) = &mut *signals;
-        loop {
-            let exit = tokio::select! {
-                _ = terminate.recv() => Exit::Terminated,
-                _ = interrupt.recv() => Exit::Interrupted,
-            };
-            if self
-                .exit
-                .replace(Some(self.exit.get().unwrap_or(exit)))
-                .is_some()
-            {
-                return;
-            }
-            tracing::warn!(
-                "the outcomes are still to be recorded; a second signal stops waiting for the database"
-            );
+            _ = further => None,
         }
     }
 }

@@ -128,7 +128,11 @@ pub async fn run(command: Run, config: &Config) -> Result<Exit, Failed> {
     if migrates {
         migrate(&config.database).await?;
     }
-    let mut store = open(config).await?;
+    // Nothing has begun yet that would have to be brought to an end.
+    let mut store = tokio::select! {
+        store = open(config) => store?,
+        exit = stop.asked() => return Ok(exit),
+    };
     let bars = |posts: &[_]| {
         if interactive {
             Progress::bars(posts)
@@ -147,14 +151,21 @@ pub async fn run(command: Run, config: &Config) -> Result<Exit, Failed> {
         }
         return Ok(Exit::Ok);
     };
-    if json {
+    let said = if json {
         let summary = serde_json::to_string(&done.summary).expect("a summary is plain data");
-        say(&format!("{summary}\n"))?;
+        say(&format!("{summary}\n"))
     } else if table {
-        say(&progress::table(&done.summary))?;
-    }
+        say(&progress::table(&done.summary))
+    } else {
+        Ok(())
+    };
     report(&done, options.request.run);
-    Ok(done.exit)
+    // By now that is the smaller trouble: how the run itself ended goes before it.
+    let Err(why) = said else { return Ok(done.exit) };
+    complain(&format!(
+        "the summary can't be written to stdout ({why}); `publisher posts list` has what became of the posts"
+    ));
+    Ok(done.exit.max(Exit::Attention))
 }
 
 fn nothing_due(options: &Options, statements: u32) -> String {

@@ -9,7 +9,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 pub mod chromium;
+pub mod clock;
 pub mod database;
+pub mod dice;
 pub mod given;
 pub mod hostile;
 pub mod inbox;

@@ -117,6 +117,21 @@ impl Proxy {
         server.clone_into(&mut self.server.lock().unwrap());
     }
 
+    /// The wire stands still at that place, the first time that it is reached, before the bytes go on.
+    pub fn hold(&self, is_here: impl Fn(&Passing<'_>) -> bool + Send + 'static) -> Gate {
+        let (gate, then) = gate();
+        let mut then = Some(then);
+        self.decide(move |wire| {
+            if is_here(wire)
+                && let Some(then) = then.take()
+            {
+                then();
+            }
+            Act::Pass
+        });
+        gate
+    }
+
     /// From now on the wire is sound; what was broken stays so.
     pub fn heal(&self) {
         self.decide(|_| Act::Pass);
