@@ -517,5 +517,5 @@ fn a_secret_in_the_output_is_found() {
     let account = world.account_with_token("slack", 1, "alder", "this-one-leaks-into-words");
     let id = world.due([post(account, "look: this-one-leaks-into-words")])[0].to_string();
     let shown = world.publisher(&["posts", "show", &id]).output();
-    Ended::from(shown.unwrap());
+    drop(Ended::from(shown.unwrap()));
 }

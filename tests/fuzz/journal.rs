@@ -250,11 +250,8 @@ fn with_sums(text: &str) -> Vec<u8> {
             .chain_update(&sum)
             .chain_update(json)
             .finalize();
-        sum = digest
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        sum = format!("{digest:x}");
+        sum.truncate(16);
         whole.extend(format!("{sum} {json}\n").into_bytes());
     }
     whole
@@ -266,7 +263,7 @@ fn first_lines(bytes: &[u8], of: &[u8]) -> Option<usize> {
         .iter()
         .rposition(|byte| *byte == b'\n')
         .map(|end| end + 1)?;
-    let count = bytes[..end].iter().filter(|byte| **byte == b'\n').count();
+    let count = bytes[..end].split_inclusive(|byte| *byte == b'\n').count();
     of.starts_with(&bytes[..end]).then_some(count)
 }
 
