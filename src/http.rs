@@ -405,11 +405,7 @@ pub fn by_status(reply: &Reply, effect: Effect) -> Failure {
             after: reply.retry_after(),
             reason: reason("refused"),
         },
-        429 => Failure::RateLimited {
-            after: reply.retry_after().unwrap_or(Duration::from_mins(1)),
-            scope: Scope::Account,
-            reason: reason("rate_limited"),
-        },
+        429 => rate_limited(reply, reason("rate_limited")),
         503 if reply.retry_after().is_some() => Failure::Retry {
             after: reply.retry_after(),
             reason: reason("unavailable"),
@@ -418,6 +414,15 @@ pub fn by_status(reply: &Reply, effect: Effect) -> Failure {
             reason: reason("rejected"),
         },
         _ => in_doubt(effect, reason("server_error")),
+    }
+}
+
+/// The account has asked too often, and rests for as long as the reply says, or a minute.
+pub(crate) fn rate_limited(reply: &Reply, reason: Reason) -> Failure {
+    Failure::RateLimited {
+        after: reply.retry_after().unwrap_or(Duration::from_mins(1)),
+        scope: Scope::Account,
+        reason,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
@@ -66,11 +66,11 @@ impl Running {
     pub(crate) fn ends(mut self) -> Ended {
         let status = self.child.wait().unwrap();
         assert!(self.began.elapsed() < LONGEST, "it took too long");
-        Ended {
-            code: status.code().expect("it was not killed"),
-            stdout: String::new(),
-            stderr: self.said(),
-        }
+        Ended::from(Output {
+            status,
+            stdout: Vec::new(),
+            stderr: self.said().into(),
+        })
     }
 }
 

@@ -184,10 +184,8 @@ impl Ward {
             if asks_for_coding(&request.head) {
                 desk.wrong.push(request.head.clone());
             }
-            let places = RUNS.into_iter().flatten();
-            let (place, platform) = places
-                .filter_map(|place| Some((place, place.of(request)?)))
-                .next()?;
+            let mut places = RUNS.into_iter().flatten();
+            let (place, platform) = places.find_map(|place| Some((place, place.of(request)?)))?;
             let ill = desk.ill.clone()?;
             desk.seen.insert(format!("{} {platform}", place.name));
             Some(ill.answer)

@@ -115,7 +115,8 @@ fn sizes() -> Vec<Ill> {
 fn heads() -> Vec<Ill> {
     let (fast, slow) = (Duration::from_millis(1), Duration::from_millis(50));
     let status = "HTTP/1.1 200 OK\r\n";
-    let many: String = (0..10_000).map(|n| format!("x-{n}: {n}\r\n")).collect();
+    let many: Vec<String> = (0..10_000).map(|n| format!("x-{n}: {n}\r\n")).collect();
+    let many = many.concat();
     let long = format!("x-long: {}\r\n", "x".repeat(MEGABYTE));
     vec![
         endless(

@@ -255,10 +255,16 @@ impl Tab {
     /// Presses the mouse on the middle of an element.
     pub async fn click(&mut self, selector: &str) {
         let script = format!(
-            "(() => {{
+            "(async () => {{
                 const node = document.querySelector({});
                 node.scrollIntoView({{ block: 'center', behavior: 'instant' }});
-                const box = node.getBoundingClientRect();
+                // What moves would be missed: it must be where it was a frame ago.
+                let box = {{}}, before;
+                do {{
+                    before = box;
+                    await new Promise(requestAnimationFrame);
+                    box = node.getBoundingClientRect();
+                }} while (box.x !== before.x || box.y !== before.y);
                 const at = {{ x: box.x + box.width / 2, y: box.y + box.height / 2 }};
                 const hit = document.elementFromPoint(at.x, at.y);
                 return node.contains(hit) ? at : String(hit?.outerHTML).slice(0, 200);

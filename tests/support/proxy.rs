@@ -283,19 +283,19 @@ impl Wire {
             [] => Act::HalfClose,
             chunk => self.ask(way, chunk),
         };
-        let receiver = match way {
-            Way::Out => &mut *server,
-            Way::Back => &mut *client,
+        let (sender, receiver) = match way {
+            Way::Out => (&*client, &mut *server),
+            Way::Back => (&*server, &mut *client),
         };
         match act {
-            Act::Pass => self.forward(chunk, receiver).await,
+            Act::Pass => self.forward(chunk, sender, receiver).await,
             Act::PassThen(then) => {
-                let fate = self.forward(chunk, receiver).await;
+                let fate = self.forward(chunk, sender, receiver).await;
                 then();
                 fate
             }
             Act::Cut(length, then) => {
-                self.forward(&chunk[..length], receiver).await;
+                self.forward(&chunk[..length], sender, receiver).await;
                 then();
                 Fate::Ends
             }
@@ -310,7 +310,7 @@ impl Wire {
             }
             Act::Trickle(pause) => {
                 self.pause = Some(pause);
-                self.forward(chunk, receiver).await
+                self.forward(chunk, sender, receiver).await
             }
             Act::HalfClose => {
                 // Where it is gone already it needs no telling.
@@ -321,10 +321,14 @@ impl Wire {
         }
     }
 
-    async fn forward(&self, chunk: &[u8], receiver: &mut TcpStream) -> Fate {
+    async fn forward(&self, chunk: &[u8], sender: &TcpStream, receiver: &mut TcpStream) -> Fate {
         let sent = match self.pause {
             None => receiver.write_all(chunk).await,
-            Some(pause) => drip(chunk, receiver, pause).await,
+            Some(pause) => tokio::select! {
+                sent = drip(chunk, receiver, pause) => sent,
+                // The bytes that are still here are lost: what nobody waits for any more must not arrive after all.
+                () = gone(sender) => return Fate::Ends,
+            },
         };
         sent.map_or(Fate::Ends, |()| Fate::Lives)
     }
@@ -336,6 +340,13 @@ async fn drip(chunk: &[u8], receiver: &mut TcpStream, pause: Duration) -> std::i
         tokio::time::sleep(pause).await;
     }
     Ok(())
+}
+
+/// Ends when that end has closed the connection and nothing of it is left to be read.
+async fn gone(end: &TcpStream) {
+    if let Ok(1..) = end.peek(&mut [0]).await {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Takes what comes and gives nothing, until the client gives up. The server is held, too.

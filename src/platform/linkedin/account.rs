@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::reply::classify;
 use super::{WWW, is_organization, rest};
 use crate::account::{Renewed, Standing};
-use crate::http::{Api, Effect, Reply, by_status, unreadable};
+use crate::http::{Api, Effect, Reply, by_status, rate_limited, unreadable};
 use crate::outcome::{Failure, Reason};
 
 /// The roles on a page that may post.
@@ -95,7 +95,10 @@ pub(super) fn refused(reply: &Reply) -> Failure {
             "LinkedIn does not accept the application; mend `client_id` in [platforms.linkedin] and \
              PUBLISHER_LINKEDIN_CLIENT_SECRET",
         ),
-        (429, _) => retry("rate_limited", "LinkedIn limits requests for tokens"),
+        (429, _) => {
+            let reason = Reason::new("rate_limited", "LinkedIn limits requests for tokens");
+            rate_limited(reply, reason.code(code))
+        }
         (500.., _) => retry("server_error", "LinkedIn can't renew tokens just now"),
         _ => retry("refused", "LinkedIn did not renew the token"),
     }

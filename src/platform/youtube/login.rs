@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::path;
 use super::replies::{Complaint, classify, lacks_scope};
 use crate::account::{Renewed, Standing};
-use crate::http::{Api, Effect, Reply, unreadable};
+use crate::http::{Api, Effect, Reply, rate_limited, unreadable};
 use crate::outcome::{Failure, Reason};
 
 const TOKEN_HOST: &str = "oauth2.googleapis.com";
@@ -98,8 +98,11 @@ pub(super) fn refused(reply: &Reply) -> Failure {
         after: reply.retry_after(),
         reason: reason(class, message),
     };
-    if reply.status.is_server_error() || reply.status == 429 {
-        let message = format!("Google gives no new token just now (HTTP {})", reply.status);
+    let message = format!("Google gives no new token just now (HTTP {})", reply.status);
+    if reply.status == 429 {
+        return rate_limited(reply, reason("rate_limited", &message));
+    }
+    if reply.status.is_server_error() {
         return retry("server_error", &message);
     }
     match code.as_str() {

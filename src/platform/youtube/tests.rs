@@ -445,7 +445,7 @@ fn every_refusal_of_a_new_token_is_a_decision() {
             "retry [server_error] internal_failure",
         ),
         (502, "<html>", "retry [server_error] 502"),
-        (429, "", "retry [server_error] 429"),
+        (429, "", "rate_limited for 60s, Account [rate_limited] 429"),
     ] {
         let failure = login::refused(&reply(status, body));
         assert_eq!(verdict(&failure), expected);

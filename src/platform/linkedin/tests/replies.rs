@@ -182,7 +182,7 @@ fn a_token_that_is_not_renewed_says_who_can_help() {
             r#"{"error": "unauthorized_client"}"#,
             "retry [app] unauthorized_client",
         ),
-        (429, "", "retry [rate_limited] 429"),
+        (429, "", "rate_limited for 60s, Account [rate_limited] 429"),
         (503, fixture!("oauth-503"), "retry [server_error] 503"),
         (404, "<html>", "retry [refused] 404"),
     ];
