@@ -177,8 +177,10 @@ pub async fn all(
     let lanes = platform::all().filter_map(|platform| lane(platform, &jobs, &context));
     let lanes = join_all(lanes);
     tokio::select! {
-        lanes = lanes => results.lanes = lanes.into_iter().collect(),
+        // A signal that came while the posts were claimed is heeded before any of them starts.
+        biased;
         () = stop.watch(claimed + settings.time_budget) => {}
+        lanes = lanes => results.lanes = lanes.into_iter().collect(),
     }
     results.panicked = context.panicked.get();
     results.statements = context.vault.close().await;

@@ -2,12 +2,16 @@
 //! platforms and, once they are done, for the database.
 
 use std::cell::Cell;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::Exit;
+
+/// What a run did is worth waiting so long for a database, however impatient somebody is. Hosts that send SIGTERM give
+/// more before they kill.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Listens for SIGTERM and SIGINT from its making on. SIGHUP is left to be what it is: death, which the journal is made
 /// for, or nothing under `nohup`.
@@ -94,8 +98,10 @@ impl Stop {
         }
     }
 
-    /// Does the last work of a run, which only a further signal after the first must keep it from; then `None`.
+    /// Does the last work of a run, which only a further signal after the first keeps it from, and not before [`GRACE`];
+    /// then `None`.
     pub async fn unless_insisted<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let grace = tokio::time::sleep(GRACE);
         let number = (self.heard.get() + 1).max(2);
         let further = async {
             if self.heard.get() == 0 {
@@ -104,12 +110,13 @@ impl Stop {
                     "the outcomes are still to be recorded; a second signal stops waiting for the database"
                 );
             }
-            self.heard(number).await
+            self.heard(number).await;
+            grace.await;
         };
         tokio::select! {
             biased;
             result = work => Some(result),
-            _ = further => None,
+            () = further => None,
         }
     }
 }

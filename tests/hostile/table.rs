@@ -14,7 +14,7 @@ use publisher::platform;
 use publisher::schedule::Clock;
 use serde_json::json;
 
-use crate::support::hostile::{Hostile, Request};
+use crate::support::hostile::{Answer, Hostile, Request, reply};
 use crate::support::world::{World, post};
 use crate::wire::{Ill, Means, ills};
 
@@ -172,7 +172,9 @@ struct Ward {
 }
 
 impl Ward {
-    fn new() -> Self {
+    /// Media may be redirected: theirs lead to the second server in place of the first.
+    fn new([witness, elsewhere]: [&str; 2]) -> Self {
+        let [witness, elsewhere] = [witness, elsewhere].map(port);
         let world = World::sqlite();
         std::fs::write(world.path("clip.mp4"), vec![7_u8; 70_000]).unwrap();
         let image = include_bytes!("../../src/sandbox/samples/1080x1080.jpg");
@@ -188,7 +190,13 @@ impl Ward {
             let (place, platform) = places.find_map(|place| Some((place, place.of(request)?)))?;
             let ill = desk.ill.clone()?;
             desk.seen.insert(format!("{} {platform}", place.name));
-            Some(ill.answer)
+            Some(match ill.answer {
+                Answer::Bytes(bytes) if place.name == "at-media" && bytes.len() < 1000 => {
+                    let text = String::from_utf8_lossy(&bytes);
+                    Answer::Bytes(text.replace(&witness, &elsewhere).into_bytes())
+                }
+                answer => answer,
+            })
         });
         Self { world, desk, front }.with_accounts()
     }
@@ -396,19 +404,31 @@ fn peak_kib(process: &Child) -> u64 {
         .unwrap_or(0)
 }
 
+/// `:PORT` of an address.
+fn port(url: &str) -> String {
+    let (_, port) = url.trim_end_matches('/').rsplit_once(':').unwrap();
+    format!(":{port}")
+}
+
 #[test]
 fn every_hostile_answer_of_every_platform_at_every_place() {
     // Whoever connects here was redirected.
     let witness = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", witness.local_addr().unwrap());
     witness.set_nonblocking(true).unwrap();
+    let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+    let heard = Arc::clone(&asked);
+    let elsewhere = Hostile::answers(move |head| {
+        heard.lock().unwrap().push(head.to_ascii_lowercase());
+        reply("404 Not Found", "", b"")
+    });
     let ills = ills(&address);
     let next = AtomicUsize::new(0);
     let most = Mutex::new(0);
     std::thread::scope(|scope| {
         for _ in 0..WORLDS {
             scope.spawn(|| {
-                let ward = Ward::new();
+                let ward = Ward::new([&address, &elsewhere.url]);
                 while let Some(ill) = ills.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let memory = ward.suffers(ill);
                     let mut most = most.lock().unwrap();
@@ -422,6 +442,10 @@ fn every_hostile_answer_of_every_platform_at_every_place() {
         most > 1024 && most < MOST_MEMORY_KIB,
         "the most memory: {most} KiB"
     );
+    let asked = asked.lock().unwrap();
+    let strange = |head: &&String| !head.starts_with("get /") || head.contains("authorization");
+    assert!(!asked.is_empty(), "media are redirected");
+    assert_eq!(asked.iter().find(strange), None);
     let connection = witness.accept().map(|(_, from)| from);
     assert!(
         connection.is_err(),
