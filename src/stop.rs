@@ -98,7 +98,7 @@ impl Stop {
         }
     }
 
-    /// Does the last work of a run, which only a further signal after the first keeps it from, and not before [`GRACE`];
+    /// Does the last work of a run, which only a further signal after the first keeps it from, and not in its first seconds;
     /// then `None`.
     pub async fn unless_insisted<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let grace = tokio::time::sleep(GRACE);
