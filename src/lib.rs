@@ -75,7 +75,7 @@
 //!   in doubt only what was in flight.
 //! - Every write after the claim carries the claim, and its row count is compared: another run's outcome is never
 //!   overwritten, and a lost claim is always reported.
-//! - No post is sent after its lease ended, by the monotonic clock. A row whose lease ended belongs to a run that died:
+//! - No post is sent after its lease ended, by the monotonic clock or by the wall clock. A row whose lease ended belongs to a run that died:
 //!   it is taken over to find out what became of it, not to be sent. Only a platform that surely does not have it lets
 //!   it go out again.
 //! - The number of statements does not grow with the posts: the claim, two UPDATEs, one INSERT. (On SQLite one more

@@ -112,8 +112,14 @@ fn a_strict_default_isolation_fails_no_run() {
                     "SET default_transaction_isolation = 'read committed'; CREATE TABLE public.writes (n bigint)",
                 );
                 let mut session = session;
-                while !is_over.load(Ordering::Relaxed) {
-                    session.execute("UPDATE publisher.posts SET priority = 1 - priority");
+                // One row at a time: with more the session could be the one that loses a deadlock.
+                for n in (0..20).cycle() {
+                    session.execute(&format!(
+                        "UPDATE publisher.posts SET priority = 1 - priority WHERE id % 20 = {n}"
+                    ));
+                    if is_over.load(Ordering::Relaxed) {
+                        break;
+                    }
                 }
             });
             let limited = || {

@@ -424,7 +424,7 @@ fn every_hostile_answer_of_every_platform_at_every_place() {
     });
     let ills = ills(&address);
     let next = AtomicUsize::new(0);
-    let most = Mutex::new(0);
+    let most = Mutex::new((0, ""));
     std::thread::scope(|scope| {
         for _ in 0..WORLDS {
             scope.spawn(|| {
@@ -432,16 +432,17 @@ fn every_hostile_answer_of_every_platform_at_every_place() {
                 while let Some(ill) = ills.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let memory = ward.suffers(ill);
                     let mut most = most.lock().unwrap();
-                    *most = memory.max(*most);
+                    *most = (*most).max((memory, ill.name.as_str()));
                 }
             });
         }
     });
-    let most = most.into_inner().unwrap();
+    let (most, ill) = most.into_inner().unwrap();
     assert!(
         most > 1024 && most < MOST_MEMORY_KIB,
-        "the most memory: {most} KiB"
+        "the most memory: {most} KiB, at {ill}"
     );
+    println!("the most memory: {most} KiB, at {ill}");
     let asked = asked.lock().unwrap();
     let strange = |head: &&String| !head.starts_with("get /") || head.contains("authorization");
     assert!(!asked.is_empty(), "media are redirected");

@@ -42,7 +42,7 @@ FROM jsonb_to_recordset($1::jsonb->'rows')
            error_class text, error_code text, error text, entry jsonb)
 WHERE p.id = r.id
   AND (p.status = 'publishing' AND p.claim = ($1::jsonb->>'claim')::uuid
-       -- See published.sql: what may be live must not be sent again either.
-       OR r.status = 'unconfirmed' AND p.status = 'pending' AND p.claim IS DISTINCT FROM ($1::jsonb->>'claim')::uuid
-          AND p.attempts = r.attempts - 1)
+       -- See published.sql: what may be live must not be sent again either. But a doubt is less than a fact: where
+       -- another run had the post since, its look-up or a person may have settled it.
+       OR r.status = 'unconfirmed' AND p.status = 'pending' AND p.claim IS NULL AND p.attempts = r.attempts - 1)
 RETURNING p.id::text

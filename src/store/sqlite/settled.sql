@@ -14,7 +14,8 @@ SET status = r.value->>'status', lease_until = NULL, attempts = r.value->>'attem
 FROM json_each(?1, '$.rows') AS r
 WHERE p.id = r.value->>'id'
   AND (p.status = 'publishing' AND p.claim = ?1->>'claim'
-       -- See published.sql: what may be live must not be sent again either.
-       OR r.value->>'status' = 'unconfirmed' AND p.status = 'pending' AND p.claim IS NOT ?1->>'claim'
+       -- See published.sql: what may be live must not be sent again either. But a doubt is less than a fact: where
+       -- another run had the post since, its look-up or a person may have settled it.
+       OR r.value->>'status' = 'unconfirmed' AND p.status = 'pending' AND p.claim IS NULL
           AND p.attempts = r.value->>'attempts' - 1)
 RETURNING CAST(id AS TEXT)
