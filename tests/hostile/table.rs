@@ -442,7 +442,6 @@ fn every_hostile_answer_of_every_platform_at_every_place() {
         most > 1024 && most < MOST_MEMORY_KIB,
         "the most memory: {most} KiB, at {ill}"
     );
-    println!("the most memory: {most} KiB, at {ill}");
     let asked = asked.lock().unwrap();
     let strange = |head: &&String| !head.starts_with("get /") || head.contains("authorization");
     assert!(!asked.is_empty(), "media are redirected");
