@@ -10,12 +10,13 @@ use std::process::Child;
 
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, SqliteConnection};
+use support::files;
 use support::hostile::{Hostile, reply};
 use support::world::{Ended, World, post, signal};
 
 impl World {
     fn journals(&self) -> Vec<PathBuf> {
-        files(&self.path("state/journal"))
+        files::listed(&self.path("state/journal"))
     }
 
     /// Posts of as many Slack accounts.
@@ -72,13 +73,6 @@ impl World {
             self.block_on(async { connection.close().await.unwrap() });
             result
         }
-    }
-}
-
-fn files(directory: &Path) -> Vec<PathBuf> {
-    match std::fs::read_dir(directory) {
-        Ok(entries) => entries.map(|entry| entry.unwrap().path()).collect(),
-        Err(_) => Vec::new(),
     }
 }
 
@@ -155,7 +149,7 @@ on_both! {
         world.slack_posts(5);
         let directory = world.path("state/journal");
         let hostile = Hostile::answers(move |_| {
-            let journal = files(&directory).pop().unwrap();
+            let journal = files::listed(&directory).pop().unwrap();
             let noted = lines(&journal).iter().skip(1).filter(|line| line["row"]["status"] == "unconfirmed").count();
             let error = format!(r#"{{"ok": false, "error": "noted_{noted}"}}"#);
             reply("200 OK", "", error.as_bytes())

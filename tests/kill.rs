@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use sqlx::{Connection, SqliteConnection};
 use support::dice::{Dice, asked_for};
+use support::files;
 use support::proxy::{Act, Gate, Passing, Proxy, Way, gate, opens};
 use support::story::{PUBLISHING, Story, claims, commits, count, is_last_request, updates};
 
@@ -205,9 +206,11 @@ fn a_run_killed_between_its_last_outcome_and_the_commit_is_made_up_for() {
         world.block_on(async { lock.execute(&mut connection).await.unwrap() });
         gate.open();
         world.await_until("every outcome is journaled", |world| {
-            let path = std::fs::read_dir(world.path("state/journal")).unwrap();
-            let path = path.map(|entry| entry.unwrap().path()).next().unwrap();
-            let text = std::fs::read_to_string(path).unwrap();
+            let journals = files::contents(&world.path("state/journal"));
+            let text: String = journals
+                .iter()
+                .map(|(_, content)| String::from_utf8_lossy(content))
+                .collect();
             text.lines()
                 .skip(1)
                 .filter(|line| line.contains("\"entry\":{") && line.contains("permalink"))

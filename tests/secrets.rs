@@ -11,7 +11,6 @@ mod support;
 use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use base64::Engine;
@@ -22,6 +21,7 @@ use publisher::platform;
 use publisher::schedule::Clock;
 use publisher::store::instant;
 use serde_json::{Value, json};
+use support::files;
 use support::hostile::{Hostile, reply};
 use support::world::{Ended, KEY, Post, World, ended, external_id, post, signal};
 
@@ -171,27 +171,12 @@ impl<'a> Confidant<'a> {
         ] {
             refuse(place, text.as_bytes(), word);
         }
-        for_each_file(self.world.dir.path(), &mut |path| {
+        for (path, content) in files::contents(self.world.dir.path()) {
             if path.file_name().is_none_or(|name| name != "publisher.toml") {
-                refuse(
-                    &path.display().to_string(),
-                    &std::fs::read(path).unwrap(),
-                    word,
-                );
+                refuse(&path.display().to_string(), &content, word);
             }
-        });
-        assert!(dump.contains("v1."), "the credentials are there, sealed");
-    }
-}
-
-fn for_each_file(directory: &Path, look: &mut impl FnMut(&Path)) {
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            for_each_file(&path, look);
-        } else {
-            look(&path);
         }
+        assert!(dump.contains("v1."), "the credentials are there, sealed");
     }
 }
 
@@ -438,9 +423,9 @@ on_both! {
         let heard = confidant.heard.borrow().to_lowercase();
         refuse("the output", heard.as_bytes(), WHISPER);
         refuse("the database", world.dump().as_bytes(), WHISPER);
-        for_each_file(&world.path("state"), &mut |path| {
-            refuse(&path.display().to_string(), &std::fs::read(path).unwrap(), WHISPER);
-        });
+        for (path, content) in files::contents(&world.path("state")) {
+            refuse(&path.display().to_string(), &content, WHISPER);
+        }
     }
 }
 

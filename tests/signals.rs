@@ -7,6 +7,7 @@ mod support;
 
 use std::process::{Command, Stdio};
 
+use support::files;
 use support::world::World;
 
 #[path = "signals/disks.rs"]
@@ -36,5 +37,5 @@ fn in_shell(plain: &Command, script: &str) -> Command {
 
 /// How many journals there are.
 fn journals(world: &World) -> usize {
-    std::fs::read_dir(world.path("state/journal")).map_or(0, Iterator::count)
+    files::listed(&world.path("state/journal")).len()
 }

@@ -182,7 +182,10 @@ impl Postgres {
 }
 
 async fn version(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
-    let there: bool = sqlx::query_scalar("SELECT to_regclass('publisher.migrations') IS NOT NULL")
+    // In the catalogue itself: what a session keeps of it may be older than the lock that it has just waited for.
+    let table = "SELECT EXISTS (SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+                 WHERE n.nspname = 'publisher' AND c.relname = 'migrations')";
+    let there: bool = sqlx::query_scalar(table)
         .persistent(false)
         .fetch_one(&mut *connection)
         .await?;

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
@@ -13,6 +13,8 @@ use super::{Access, Call, StoreError, migrate};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a goodbye may take: one that is blocked by another process changes nothing any more.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// `SQLITE_BUSY`.
+const BUSY: u32 = 5;
 
 #[derive(Debug)]
 pub(super) struct Sqlite {
@@ -49,10 +51,19 @@ impl Sqlite {
             .synchronous(SqliteSynchronous::Full)
             .disable_statement_logging();
         if create {
-            // Kept in the file. Set here only: the change needs a lock that no busy timeout waits for.
+            // Kept in the file. Set here only: the change needs a lock that no busy timeout waits for, so it is tried
+            // again.
             options = options.journal_mode(SqliteJournalMode::Wal);
         }
-        let connection = options.connect().await.map_err(|e| explain(&e, path))?;
+        let until = Instant::now() + BUSY_TIMEOUT;
+        let connection = loop {
+            match options.connect().await {
+                Err(error) if create && code(&error) == BUSY && Instant::now() < until => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                connected => break connected.map_err(|e| explain(&e, path))?,
+            }
+        };
         Ok(Self {
             path: path.to_owned(),
             file: file_at(path),
@@ -173,6 +184,16 @@ async fn version(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> 
         .await
 }
 
+/// SQLite's primary result code, which is the low byte of the extended one (<https://www.sqlite.org/rescode.html>); 0 if
+/// the error is none of the database's.
+fn code(error: &sqlx::Error) -> u32 {
+    let code = error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code);
+    let extended = code.and_then(|code| code.parse::<u32>().ok());
+    extended.unwrap_or_default() & 0xff
+}
+
 /// What an error means for the run.
 fn explain(error: &sqlx::Error, path: &Path) -> StoreError {
     let path = path.display();
@@ -180,13 +201,7 @@ fn explain(error: &sqlx::Error, path: &Path) -> StoreError {
         return StoreError::Unavailable(format!("{path}: {error}"));
     };
     let message = database_error.message();
-    // The primary result code is the low byte of the extended one (https://www.sqlite.org/rescode.html).
-    let code = database_error
-        .code()
-        .and_then(|code| code.parse::<u32>().ok())
-        .unwrap_or_default()
-        & 0xff;
-    match code {
+    match code(error) {
         // SQLITE_ERROR: a table or a column that is not there.
         1 => StoreError::Configuration(format!(
             "{path} has another program's or another version's schema ({message}); bring it up to date with `publisher migrate`"

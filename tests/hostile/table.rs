@@ -395,10 +395,14 @@ fn options(owner: &str, platform: &str) -> serde_json::Value {
     }
 }
 
-/// The most memory that a process had so far; nothing of one that has ended.
+/// The most memory that a process had so far; nothing of one that has ended, nor of one that is still this one: for a
+/// moment after it was started, a child has its parent's memory, and its parent's name.
 fn peak_kib(process: &Child) -> u64 {
     let status =
         std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap_or_default();
+    if !status.starts_with("Name:\tpublisher\n") {
+        return 0;
+    }
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok())
         .unwrap_or(0)

@@ -1,6 +1,7 @@
 //! 2 to 16 processes at once, over the same posts, while answers get lost and connections break.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use publisher::account::Credentials;
@@ -8,6 +9,7 @@ use publisher::secret::{self, Key};
 
 use crate::on_both;
 use crate::support::dice::{Dice, asked_for};
+use crate::support::files;
 use crate::support::world::{Ended, KEY, ROUNDS, World, ended, external_id, post};
 
 /// Platforms whose posts may be text, and their caps as they are documented.
@@ -226,8 +228,8 @@ impl<'a> Crowd<'a> {
             "each run has its row: {}",
             self.what()
         );
-        let journals = std::fs::read_dir(world.path("state/journal")).unwrap();
-        assert_eq!(journals.count(), 0, "{}", self.what());
+        let journals = files::listed(&world.path("state/journal"));
+        assert_eq!(journals, [] as [PathBuf; 0], "{}", self.what());
         for (platform, cap) in PLATFORMS {
             assert_eq!(
                 self.in_flight[platform],

@@ -2,12 +2,12 @@
 //! leaves behind, is searched for all of it.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Mutex;
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 
+use super::files;
 use super::world::{KEY, World};
 
 /// A shorter secret could be part of an innocent word, and its finding would say nothing.
@@ -39,29 +39,17 @@ pub fn refuse(place: &str, text: &str) {
 /// There is none of it in what a world leaves: the journals and whatever else is in its state directory, its database,
 /// and what the platforms show.
 pub fn search(world: &World) {
-    files(&world.path("state"));
+    for (path, content) in files::contents(&world.path("state")) {
+        refuse(
+            &path.display().to_string(),
+            &String::from_utf8_lossy(&content),
+        );
+    }
     let rows = world.block_on(tables(&world.direct_url));
     refuse("the database", &rows);
     for page in ["", "api/posts", "api/stats"] {
         let shown = world.block_on(world.sandbox.page(page));
         refuse(&format!("the sandbox's /{page}"), &shown);
-    }
-}
-
-fn files(directory: &Path) {
-    let Ok(entries) = std::fs::read_dir(directory) else {
-        return;
-    };
-    for entry in entries {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files(&path);
-        } else if let Ok(bytes) = std::fs::read(&path) {
-            refuse(
-                &path.display().to_string(),
-                &String::from_utf8_lossy(&bytes),
-            );
-        }
     }
 }
 

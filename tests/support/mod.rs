@@ -12,6 +12,7 @@ pub mod chromium;
 pub mod clock;
 pub mod database;
 pub mod dice;
+pub mod files;
 pub mod given;
 pub mod hostile;
 pub mod inbox;

@@ -183,13 +183,25 @@ pub fn watched(server: &Command, dir: &Path, ready: &str) -> Child {
     watchdog
 }
 
-/// A port that was free a moment ago.
+/// A port that is free, and stays so: below those that the system gives to whoever connects or asks for any port, and
+/// never given twice by this process.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    const FIRST: u32 = 10_000;
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let ephemeral = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range");
+    let ephemeral = ephemeral.unwrap_or_default();
+    let end = ephemeral
+        .split_whitespace()
+        .next()
+        .and_then(|port| port.parse().ok());
+    let ports = end.unwrap_or(32_768).max(FIRST + 1_000) - FIRST;
+    // Processes that are started one after another begin far apart.
+    let begin = std::process::id().wrapping_mul(977);
+    (0..ports)
+        .map(|_| begin.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed)) % ports + FIRST)
+        .map(|port| u16::try_from(port).expect("a port"))
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a port is free")
 }
 
 /// The words that start a server which refuses to run as root, with a directory that it then owns.

@@ -23,7 +23,7 @@ pub const NOW: &str = "2020-01-01T12:00:00Z";
 /// Longer than any test, and never waited out.
 pub const LONG: Duration = Duration::from_mins(1);
 /// For requests that are meant to run into their timeout.
-pub const SHORT: Duration = Duration::from_millis(200);
+pub const SHORT: Duration = Duration::from_millis(500);
 /// A step that waits no longer than this is taken again after it; a longer one ends the publishing.
 const PATIENCE: Duration = Duration::ZERO;
 /// More steps than any flow has.

@@ -4,6 +4,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
 
+use super::files;
 use super::postgres::Cluster;
 use super::proxy::{Passing, Proxy};
 use super::world::{Ended, Post, ROUNDS, SHORT_RUN, World, post};
@@ -108,7 +109,7 @@ impl Story {
     }
 
     pub fn journals(&self) -> usize {
-        std::fs::read_dir(self.world.path("state/journal")).map_or(0, Iterator::count)
+        files::listed(&self.world.path("state/journal")).len()
     }
 
     /// Runs until every post is published, or the runs change nothing any more.
