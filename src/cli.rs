@@ -10,7 +10,7 @@ use crate::account::App;
 use crate::config::{Config, File};
 use crate::exit::{Exit, Failed};
 use crate::platform;
-use crate::store::Database;
+use crate::store::{Database, unquoted};
 
 pub mod accounts;
 pub mod database;
@@ -140,10 +140,7 @@ impl Environment {
             data: directory("XDG_DATA_HOME"),
             state: directory("XDG_STATE_HOME"),
             config: directory("XDG_CONFIG_HOME"),
-            encryption_key: std::env::var("ENCRYPTION_KEY")
-                .ok()
-                .filter(|key| !key.is_empty())
-                .map(SecretString::from),
+            encryption_key: Self::variable("ENCRYPTION_KEY").map(SecretString::from),
             aws: std::env::vars_os()
                 .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
                 .filter(|(name, _)| name.starts_with("AWS_"))
@@ -157,11 +154,20 @@ impl Environment {
         }
     }
 
+    /// A variable that says something, without the quotes that a file of variables may have left around it.
     #[expect(clippy::disallowed_methods, reason = "part of `read`")]
+    fn variable(name: &str) -> Option<String> {
+        let value = std::env::var(name).ok()?;
+        let value = unquoted(&value);
+        (!value.is_empty()).then(|| value.to_owned())
+    }
+
     fn app(platform: &'static str) -> Option<(&'static str, App)> {
         let variable = |what: &str| {
-            let name = format!("PUBLISHER_{}_CLIENT_{what}", platform.to_uppercase());
-            std::env::var(name).ok().filter(|value| !value.is_empty())
+            Self::variable(&format!(
+                "PUBLISHER_{}_CLIENT_{what}",
+                platform.to_uppercase()
+            ))
         };
         let app = App {
             client_id: variable("ID"),

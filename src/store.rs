@@ -22,6 +22,8 @@ pub mod migrate;
 mod postgres;
 mod sqlite;
 
+pub use postgres::PostgresUrl;
+
 /// Where the database is.
 #[derive(Clone, Debug)]
 pub enum Database {
@@ -31,29 +33,11 @@ pub enum Database {
     Sqlite(PathBuf),
 }
 
-/// A `postgres://` URL whose `Debug` and `Display` show no password.
-#[derive(Clone)]
-pub struct PostgresUrl(String);
-
-impl std::fmt::Debug for PostgresUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let shown = url::Url::parse(&self.0).ok().and_then(|url| {
-            let host = url.host_str()?.to_owned();
-            let port = url
-                .port()
-                .map(|port| format!(":{port}"))
-                .unwrap_or_default();
-            Some(format!("postgres://{host}{port}{}", url.path()))
-        });
-        f.write_str(&shown.unwrap_or_else(|| "postgres://…".to_owned()))
-    }
-}
-
 impl Database {
     /// Names it without secrets, and the same from every working directory.
     pub fn name(&self) -> String {
         match self {
-            Self::Postgres(url) => postgres::name(url),
+            Self::Postgres(url) => url.name(),
             Self::Sqlite(path) => {
                 let whole = path
                     .canonicalize()
@@ -77,18 +61,17 @@ impl std::fmt::Display for Database {
 impl std::str::FromStr for Database {
     type Err = String;
 
-    fn from_str(url: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, String> {
+        let url = unquoted(text);
         let Some((scheme, rest)) = url.split_once(':') else {
             return Err(
                 "it has no scheme; use postgres://USER:PASSWORD@HOST/DATABASE or sqlite:PATH"
                     .to_owned(),
             );
         };
-        match scheme {
-            "postgres" | "postgresql" => {
-                postgres::check_url(url)?;
-                Ok(Self::Postgres(PostgresUrl(url.to_owned())))
-            }
+        // SQLAlchemy adds the name of a driver.
+        match scheme.split('+').next().unwrap_or_default() {
+            "postgres" | "postgresql" => Ok(Self::Postgres(url.parse()?)),
             "sqlite" => {
                 let path = rest.strip_prefix("//").unwrap_or(rest);
                 let path = path.split('?').next().unwrap_or_default();
@@ -102,6 +85,13 @@ impl std::str::FromStr for Database {
             )),
         }
     }
+}
+
+/// Without the blanks and the quotes around it that the files of environments keep.
+pub fn unquoted(text: &str) -> &str {
+    let text = text.trim();
+    let quoted = |quote: char| text.strip_prefix(quote)?.strip_suffix(quote);
+    quoted('"').or_else(|| quoted('\'')).unwrap_or(text).trim()
 }
 
 /// Why the database did not do as asked, as a decision.

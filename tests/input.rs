@@ -5,6 +5,9 @@
 
 mod support;
 
+#[path = "input/urls.rs"]
+mod urls;
+
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;

@@ -1,15 +1,17 @@
 //! The PostgreSQL back end: one bare connection, no pool, nothing left behind in the session.
 
-use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgDatabaseError};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 use tokio::time::timeout;
 
-use super::{Access, Call, PostgresUrl, StoreError, migrate};
+use super::{Access, Call, StoreError, migrate};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+mod url;
+
+pub use url::PostgresUrl;
+
 /// Longer than the server's own `statement_timeout` below, so that the server ends it first where it can.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(40);
 
@@ -27,35 +29,6 @@ pub(super) struct Postgres {
     connection: Option<PgConnection>,
 }
 
-/// Says what is wrong with a URL without showing it.
-pub(super) fn check_url(url: &str) -> Result<(), String> {
-    options(url).map(drop)
-}
-
-/// Host (or socket), port and database, whichever way the URL says them.
-pub(super) fn name(url: &PostgresUrl) -> String {
-    let Ok(options) = options(&url.0) else {
-        return format!("{url:?}");
-    };
-    let socket = options.get_socket().map(|path| path.display().to_string());
-    let host = socket.unwrap_or_else(|| options.get_host().to_owned());
-    let database = options
-        .get_database()
-        .unwrap_or_else(|| options.get_username());
-    format!("postgres://{host}:{}/{database}", options.get_port())
-}
-
-fn options(url: &str) -> Result<PgConnectOptions, String> {
-    let options = PgConnectOptions::from_str(url).map_err(|e| {
-        format!("it is not a PostgreSQL URL ({e}); use postgres://USER:PASSWORD@HOST/DATABASE")
-    })?;
-    // Poolers refuse the parameter that sqlx sends by default.
-    Ok(options
-        .extra_float_digits(None)
-        .application_name("publisher")
-        .disable_statement_logging())
-}
-
 impl Postgres {
     pub(super) async fn connect(url: &PostgresUrl) -> Result<Self, StoreError> {
         let mut postgres = Self {
@@ -68,20 +41,7 @@ impl Postgres {
 
     async fn connection(&mut self) -> Result<&mut PgConnection, StoreError> {
         if self.connection.is_none() {
-            let options = options(&self.url.0).map_err(StoreError::Configuration)?;
-            let connected = timeout(CONNECT_TIMEOUT, options.connect()).await;
-            let connection = connected
-                .map_err(|_| {
-                    StoreError::Unavailable(format!("{:?} did not answer within 10 s", self.url))
-                })?
-                .map_err(|e| match explain(&e, &self.url) {
-                    // Without a session there is no row and no other session to be at fault.
-                    StoreError::Refused(why) | StoreError::Contended(why) => {
-                        StoreError::Unavailable(why)
-                    }
-                    error => error,
-                })?;
-            self.connection = Some(connection);
+            self.connection = Some(connect(&self.url).await?);
         }
         Ok(self.connection.as_mut().expect("it was set just above"))
     }
@@ -181,6 +141,51 @@ impl Postgres {
     }
 }
 
+/// A session with the first host that gives one, and takes changes where there is a choice.
+async fn connect(url: &PostgresUrl) -> Result<PgConnection, StoreError> {
+    let mut last = None;
+    for options in &url.hosts {
+        let seconds = url.connect_timeout.as_secs();
+        let session = timeout(url.connect_timeout, session(options, url));
+        let why = match session.await {
+            Ok(Ok(connection)) => return Ok(connection),
+            Ok(Err(why)) => why,
+            Err(_) => StoreError::Unavailable(format!("{url:?} did not answer within {seconds} s")),
+        };
+        // What a person must mend says more than that another host is away.
+        if !matches!(last, Some(StoreError::Configuration(_))) {
+            last = Some(why);
+        }
+    }
+    Err(last.expect("a URL names a host"))
+}
+
+async fn session(
+    options: &PgConnectOptions,
+    url: &PostgresUrl,
+) -> Result<PgConnection, StoreError> {
+    let refused = |error: sqlx::Error| match explain(&error, url) {
+        // Without a session there is no row and no other session to be at fault.
+        StoreError::Refused(why) | StoreError::Contended(why) => StoreError::Unavailable(why),
+        error => error,
+    };
+    let mut connection = options.connect().await.map_err(refused)?;
+    if url.asks_for_primary {
+        let read_only: String = sqlx::query_scalar("SHOW transaction_read_only")
+            .persistent(false)
+            .fetch_one(&mut connection)
+            .await
+            .map_err(refused)?;
+        if read_only == "on" {
+            connection.close().await.ok();
+            return Err(StoreError::Unavailable(format!(
+                "{url:?}: no host takes changes (standbys, or set to be read-only)"
+            )));
+        }
+    }
+    Ok(connection)
+}
+
 async fn version(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
     // In the catalogue itself: what a session keeps of it may be older than the lock that it has just waited for.
     let table = "SELECT EXISTS (SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
@@ -201,7 +206,10 @@ async fn version(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
 /// What an error means for the run. Passwords are in none of these messages.
 fn explain(error: &sqlx::Error, url: &PostgresUrl) -> StoreError {
     let Some(database_error) = error.as_database_error() else {
-        return StoreError::Unavailable(format!("{url:?} can't be reached: {error}"));
+        return match without_trust(error) {
+            Some(why) => StoreError::Configuration(format!("{url:?}: {why}")),
+            None => StoreError::Unavailable(format!("{url:?} can't be reached: {error}")),
+        };
     };
     let code = database_error.code().unwrap_or_default().into_owned();
     let server = database_error.try_downcast_ref::<PgDatabaseError>();
@@ -235,6 +243,22 @@ fn explain(error: &sqlx::Error, url: &PostgresUrl) -> StoreError {
             // Integrity and data errors, and whatever an application's trigger may say: something in a row.
             Some(_) => StoreError::Refused(message),
         },
+    }
+}
+
+/// Why the server can't be trusted with a login, and what to do, if it is that.
+fn without_trust(error: &sqlx::Error) -> Option<String> {
+    let advice = "give its CA with ?sslrootcert=FILE (from the provider's page), or say ?sslmode=require to encrypt without \
+                  asking who answers, or ?sslmode=disable where the way to it is private";
+    match error {
+        sqlx::Error::Configuration(why) => Some(why.to_string()),
+        sqlx::Error::Tls(why) => Some(format!("{why}; {advice}")),
+        sqlx::Error::Io(fault) => {
+            let why = fault.get_ref()?.downcast_ref::<rustls::Error>()?;
+            let is_certificate = matches!(why, rustls::Error::InvalidCertificate(_));
+            is_certificate.then(|| format!("its certificate can't be trusted ({why}); {advice}"))
+        }
+        _ => None,
     }
 }
 

@@ -97,7 +97,7 @@ impl Cluster {
 
     fn serve(&self, ready: &str) {
         let settings = [
-            "listen_addresses=127.0.0.1".to_owned(),
+            "listen_addresses=127.0.0.1,::1".to_owned(),
             format!("port={}", self.port),
             format!("unix_socket_directories={}", self.dir.display()),
             "max_connections=200".to_owned(),
