@@ -4,6 +4,7 @@
 //! a record into a [`NewPost`], or into everything that is wrong with it. One wrong record and nothing is added.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fmt::Write;
 use std::path::Path;
@@ -27,7 +28,7 @@ const SHOWN: usize = 100;
 /// What a file is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// Comma-separated, with a header line.
+    /// With a header line; between the columns are commas, semicolons or tabs.
     Csv,
     /// A list of objects, or {"posts": [...]}.
     Json,
@@ -40,7 +41,7 @@ impl Format {
     pub fn of(path: &Path) -> Option<Self> {
         let extension = path.extension()?.to_str()?.to_lowercase();
         match extension.as_str() {
-            "csv" => Some(Self::Csv),
+            "csv" | "tsv" => Some(Self::Csv),
             "json" => Some(Self::Json),
             "jsonl" | "ndjson" => Some(Self::Jsonl),
             _ => None,
@@ -158,6 +159,8 @@ pub struct Batch {
     pub posts: Vec<NewPost>,
     /// What the clocks' changes did to their times, with the line.
     pub notes: Vec<(usize, String)>,
+    /// In which zones times were read that say none: the zone and whose it is, the first line and how many.
+    pub assumed: BTreeMap<String, (usize, usize)>,
     /// The lines of those that were due before now.
     pub late: Vec<usize>,
     /// The lines of those that are too old to be sent at all.
@@ -168,6 +171,9 @@ impl Batch {
     fn push(&mut self, line: usize, passed: Passed) {
         let notes = passed.notes.into_iter();
         self.notes.extend(notes.map(|note| (line, note)));
+        if let Some(zone) = passed.assumed {
+            self.assumed.entry(zone).or_insert((line, 0)).1 += 1;
+        }
         if passed.expired {
             self.expired.push(line);
         } else if passed.late {
@@ -206,15 +212,39 @@ pub fn read(bytes: Vec<u8>, format: Format, checker: &mut Checker) -> Result<Bat
     }
 }
 
-/// The text of a file, which must be UTF-8; a byte-order mark is dropped.
+/// The text of a file, which must be UTF-8, or UTF-16 with a byte-order mark; the mark is dropped.
 pub fn decode(bytes: Vec<u8>) -> Result<String, Problem> {
-    let start = Place { line: 1, column: 1 };
-    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return Err(Problem::new(
-            start,
-            "the file is UTF-16; save it as UTF-8 (Excel: \"CSV UTF-8\")",
-        ));
+    let text = match bytes.get(..2) {
+        Some([0xff, 0xfe]) => utf16(&bytes[2..], u16::from_le_bytes),
+        Some([0xfe, 0xff]) => utf16(&bytes[2..], u16::from_be_bytes),
+        _ => utf8(bytes),
+    }?;
+    if let Some(place) = text.find('\0') {
+        let message = "there is a NUL character, which no post may have; is the file UTF-16 without a mark at its beginning? \
+                       Save it as UTF-8";
+        return Err(Problem::new(end_of(&text[..place]), message));
     }
+    Ok(text)
+}
+
+fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, Problem> {
+    let (pairs, rest) = bytes.as_chunks::<2>();
+    let mut text = String::with_capacity(bytes.len());
+    for unit in char::decode_utf16(pairs.iter().map(|pair| unit(*pair))) {
+        let Ok(c) = unit else {
+            let message = "half a character of UTF-16 stands alone here; save the file as UTF-8";
+            return Err(Problem::new(end_of(&text), message));
+        };
+        text.push(c);
+    }
+    if !rest.is_empty() {
+        let message = "the file is UTF-16 and ends within a character; was it copied whole?";
+        return Err(Problem::new(end_of(&text), message));
+    }
+    Ok(text)
+}
+
+fn utf8(bytes: Vec<u8>) -> Result<String, Problem> {
     let mut text = String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let bytes = error.as_bytes();
@@ -227,10 +257,6 @@ pub fn decode(bytes: Vec<u8>) -> Result<String, Problem> {
     })?;
     if text.starts_with('\u{feff}') {
         text.remove(0);
-    }
-    if let Some(place) = text.find('\0') {
-        let message = "there is a NUL character, which no post may have; is the file UTF-16? Save it as UTF-8";
-        return Err(Problem::new(end_of(&text[..place]), message));
     }
     Ok(text)
 }

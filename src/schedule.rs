@@ -1,13 +1,13 @@
 //! Times: the clock, lateness, wall-clock times in zones, and when to try again.
 
-use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta};
-use chrono::{TimeZone, Utc};
-use chrono_tz::{GapInfo, TZ_VARIANTS, Tz};
+use chrono::{DateTime, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc};
+use chrono_tz::{GapInfo, Tz};
 
-use crate::suggest;
+mod read;
+
+pub use read::{When, check_time, parse_instant, parse_local, parse_time, parse_when, parse_zone};
 
 /// A clock that starts at some instant and never jumps: what the host's clock does meanwhile can't shorten a lease.
 #[derive(Clone, Copy, Debug)]
@@ -224,149 +224,6 @@ pub fn local_instant(wall: NaiveDateTime, zone: Tz) -> (DateTime<Utc>, Option<No
             became,
         }),
     )
-}
-
-/// A time that a person wrote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct When {
-    /// The instant.
-    pub at: DateTime<Utc>,
-    /// The wall clock and the zone, if it was written so.
-    pub local: Option<(NaiveDateTime, Tz)>,
-    /// What the person should hear.
-    pub note: Option<Note>,
-}
-
-/// Reads `2026-03-01T09:00:00+01:00`, or `2026-03-01 09:00` in an IANA zone; seconds may be left out.
-pub fn parse_when(text: &str, zone: Option<&str>) -> Result<When, String> {
-    if offset_of(text)?.is_some() {
-        let at = parse_instant(text)?;
-        return Ok(When {
-            at,
-            local: None,
-            note: None,
-        });
-    }
-    let zone = zone.ok_or_else(|| {
-        format!("`{text}` says neither a UTC offset (2026-03-01T09:00Z) nor a time zone")
-    })?;
-    let (wall, zone) = (parse_local(text)?, parse_zone(zone)?);
-    let (at, note) = local_instant(wall, zone);
-    Ok(When {
-        at: in_range(at)?,
-        local: Some((wall, zone)),
-        note,
-    })
-}
-
-/// Reads a time with its UTC offset (RFC 3339; seconds may be left out).
-pub fn parse_instant(text: &str) -> Result<DateTime<Utc>, String> {
-    let (wall, offset) = offset_of(text)?.ok_or_else(|| {
-        format!("`{text}` has no UTC offset; write it as 2026-03-01T09:00:00+01:00 or …Z")
-    })?;
-    in_range((parse_local(wall)? - offset).and_utc())
-}
-
-/// Reads a wall-clock time: `2026-03-01 09:00`, with `T` or a space, with seconds or without.
-pub fn parse_local(text: &str) -> Result<NaiveDateTime, String> {
-    let shape = || format!("`{text}` is not a time; write it as 2026-03-01 09:00");
-    let text = text.trim();
-    let (date, time) = text.split_once(['T', 't', ' ']).ok_or_else(shape)?;
-    let [year, month, day] = numbers(date, '-', [4, 2, 2]).ok_or_else(shape)?;
-    let seconds = time.matches(':').count() > 1;
-    let time = if seconds {
-        time.to_owned()
-    } else {
-        format!("{time}:00")
-    };
-    let (time, fraction) = time.split_once('.').unwrap_or((&time, ""));
-    if fraction.bytes().any(|b| !b.is_ascii_digit()) {
-        return Err(shape());
-    }
-    let [hour, minute, second] = numbers(time, ':', [2, 2, 2]).ok_or_else(shape)?;
-    let year = i32::try_from(year).expect("four digits fit");
-    let date = NaiveDate::from_ymd_opt(year, month, day)
-        .ok_or_else(|| format!("`{date}` is not in the calendar"))?;
-    // Fractions of a second are dropped: nothing is published to the millisecond.
-    let time = NaiveTime::from_hms_opt(hour, minute, second)
-        .ok_or_else(|| format!("`{time}` is not a time of day"))?;
-    Ok(date.and_time(time))
-}
-
-/// The IANA zone of that name.
-pub fn parse_zone(name: &str) -> Result<Tz, String> {
-    Tz::from_str(name).map_err(|_| {
-        let hint = match nearest_zone(name) {
-            Some(zone) => format!("; did you mean {zone}?"),
-            None => "; zones are named like Europe/Berlin".to_owned(),
-        };
-        format!("`{name}` is not a time zone{hint}")
-    })
-}
-
-/// A zone whose name or whose city is like that.
-fn nearest_zone(name: &str) -> Option<&'static str> {
-    let names = || TZ_VARIANTS.iter().map(|zone| zone.name());
-    let name = name.trim().replace(' ', "_");
-    let city = |zone: &'static str| zone.rsplit('/').next().unwrap_or(zone);
-    names()
-        .find(|zone| zone.eq_ignore_ascii_case(&name))
-        .or_else(|| names().find(|zone| city(zone).eq_ignore_ascii_case(&name)))
-        .or_else(|| suggest::nearest(&name, names()))
-}
-
-/// The wall clock and the offset, if the text ends with one.
-fn offset_of(text: &str) -> Result<Option<(&str, FixedOffset)>, String> {
-    let text = text.trim();
-    if let Some(wall) = text.strip_suffix(['Z', 'z']) {
-        return Ok(Some((wall, Utc.fix())));
-    }
-    // A `-` of the date is no offset: look behind the time's first colon.
-    let Some(colon) = text.find(':') else {
-        return Ok(None);
-    };
-    let Some(sign) = text[colon..].rfind(['+', '-']).map(|place| colon + place) else {
-        return Ok(None);
-    };
-    let wrong = || format!("`{}` is not a UTC offset such as +01:00", &text[sign..]);
-    let [hours, minutes] = numbers(&text[sign + 1..], ':', [2, 2]).ok_or_else(wrong)?;
-    if hours > 23 || minutes > 59 {
-        return Err(wrong());
-    }
-    let seconds = i32::try_from(hours * 3600 + minutes * 60).expect("less than a day");
-    let east = if text[sign..].starts_with('-') {
-        -seconds
-    } else {
-        seconds
-    };
-    let offset = FixedOffset::east_opt(east).ok_or_else(wrong)?;
-    Ok(Some((text[..sign].trim_end(), offset)))
-}
-
-/// Numbers of just so many digits.
-fn numbers<const N: usize>(text: &str, separator: char, digits: [usize; N]) -> Option<[u32; N]> {
-    let mut parts = text.split(separator);
-    let mut numbers = [0; N];
-    for (number, length) in numbers.iter_mut().zip(digits) {
-        let part = parts.next()?;
-        let well_formed = part.len() == length && part.bytes().all(|b| b.is_ascii_digit());
-        *number = well_formed.then(|| part.parse().ok())??;
-    }
-    parts.next().is_none().then_some(numbers)
-}
-
-/// The years that the database takes.
-fn in_range(at: DateTime<Utc>) -> Result<DateTime<Utc>, String> {
-    let year = |year, month, day| {
-        NaiveDate::from_ymd_opt(year, month, day)
-            .expect("it is in the calendar")
-            .and_time(NaiveTime::MIN)
-            .and_utc()
-    };
-    if at < year(2000, 1, 1) || at > year(9999, 12, 31) {
-        return Err(format!("{} is outside the years 2000 to 9999", minute(at)));
-    }
-    Ok(at)
 }
 
 #[cfg(test)]

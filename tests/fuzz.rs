@@ -218,16 +218,16 @@ proptest! {
         zone in prop_oneof![Just("Europe/Berlin".to_owned()), Just("Pacific/Apia".to_owned()), "[A-Za-z/]{0,20}"],
         seconds in any::<i64>(),
     ) {
+        let now = "2026-03-01T09:00:00Z".parse().unwrap();
         for text in [&text, &noise] {
             schedule::parse_instant(text).ok();
             schedule::parse_zone(text).ok();
-            schedule::parse_when(text, None).ok();
-            schedule::parse_when(text, Some(&zone)).ok();
+            schedule::parse_when(text, None, now).ok();
+            schedule::parse_when(text, Some(&zone), now).ok();
             if let (Ok(local), Ok(zone)) = (schedule::parse_local(text), schedule::parse_zone(&zone)) {
                 schedule::local_instant(local, zone);
             }
         }
-        let now = "2026-03-01T09:00:00Z".parse().unwrap();
         schedule::later(now, Duration::from_secs(seconds.unsigned_abs()));
     }
 }

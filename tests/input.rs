@@ -5,6 +5,8 @@
 
 mod support;
 
+#[path = "input/spreadsheets.rs"]
+mod spreadsheets;
 #[path = "input/urls.rs"]
 mod urls;
 
@@ -131,7 +133,7 @@ on_both! {
             ("quote.csv", format!("{head}slack:C00000001,\"open,2030-01-01T00:00:00Z\n").into(), &["quote.csv:3:", "quot"]),
             ("latin1.csv", [head.as_bytes(), b"slack:C00000001,Gr\xfc\xdfe,2030-01-01T00:00:00Z\n"].concat(),
                 &["latin1.csv:3:", "UTF-8"]),
-            ("utf16.csv", b"\xff\xfea\0c\0".to_vec(), &["utf16.csv", "UTF-16"]),
+            ("utf16.csv", b"\xff\xfea\0c\0\0".to_vec(), &["utf16.csv", "UTF-16"]),
             ("short.csv", format!("{head}slack:C00000001,one\n").into(), &["short.csv:3:"]),
             ("date.csv", format!("{head}slack:C00000001,x,2030-02-30T00:00:00Z\n").into(), &["date.csv:3:", "2030-02-30"]),
             ("zone.csv", "account,body,local_time,timezone\nslack:C00000001,x,2030-01-01 09:00,Europe/Berln\n".into(),

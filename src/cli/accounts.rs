@@ -78,7 +78,7 @@ struct Add {
     #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = name_and_value)]
     settings: Vec<(String, String)>,
     /// When the access token ends, such as 2026-03-01T09:00Z.
-    #[arg(long, value_name = "TIME", value_parser = schedule::parse_instant)]
+    #[arg(long, value_name = "TIME", value_parser = schedule::parse_time)]
     token_expires_at: Option<DateTime<Utc>>,
     /// Where a first access token is bought, if only a refresh token is given: this sandbox instead of the platform.
     #[arg(long, env = "PUBLISHER_SANDBOX", value_name = "URL")]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::NaiveDateTime;
 use chrono_tz::Tz;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
@@ -77,14 +77,15 @@ struct Add {
     /// Where it goes: PLATFORM:ID, or the account's number.
     #[arg(long)]
     account: String,
-    /// When it goes out, with a UTC offset (2026-03-01T09:00Z) [default: now].
-    #[arg(long, value_name = "TIME", value_parser = schedule::parse_instant, conflicts_with_all = ["local", "zone"])]
-    at: Option<DateTime<Utc>>,
+    /// When it goes out: 2026-03-01T09:00Z, +2h, "2026-03-01 09:00 Europe/Berlin", or without a zone in --zone's
+    /// [default: now].
+    #[arg(long, value_name = "TIME", value_parser = schedule::check_time, conflicts_with = "local")]
+    at: Option<String>,
     /// When it goes out, by the wall clock (2026-03-01 09:00).
     #[arg(long, value_name = "TIME", value_parser = schedule::parse_local)]
     local: Option<NaiveDateTime>,
-    /// The IANA zone of --local [default: the account's].
-    #[arg(long, value_parser = schedule::parse_zone, requires = "local")]
+    /// The IANA zone of times that say none [default: the account's].
+    #[arg(long, value_parser = schedule::parse_zone)]
     zone: Option<Tz>,
     /// The text.
     #[arg(long, value_name = "TEXT", conflicts_with = "body_file")]
@@ -110,9 +111,9 @@ struct Add {
     /// Higher goes first [default: 0].
     #[arg(long, allow_negative_numbers = true)]
     priority: Option<i32>,
-    /// After this it is never sent, with a UTC offset [default: 24 hours after its time].
-    #[arg(long, value_name = "TIME", value_parser = schedule::parse_instant)]
-    expires_at: Option<DateTime<Utc>>,
+    /// After this it is never sent; a time as for --at [default: 24 hours after its time].
+    #[arg(long, value_name = "TIME", value_parser = schedule::check_time)]
+    expires_at: Option<String>,
     /// Your own id; a post whose id is there already is not added again.
     #[arg(long, value_name = "ID")]
     external_ref: Option<String>,

@@ -49,8 +49,8 @@ pub struct Run {
     /// Show what a run would do, in order, and write nothing.
     #[arg(long)]
     dry_run: bool,
-    /// With --dry-run: as if it were that time (RFC 3339) [default: now].
-    #[arg(long, requires = "dry_run", value_name = "TIME")]
+    /// With --dry-run: as if it were that time: 2026-03-01T09:00Z, +2h, "2026-03-01 09:00 Europe/Berlin" [default: now].
+    #[arg(long, requires = "dry_run", value_name = "TIME", value_parser = crate::schedule::parse_time)]
     now: Option<DateTime<Utc>>,
     /// Print one JSON object on stdout.
     #[arg(long)]

@@ -43,6 +43,27 @@ pub(super) const COLUMNS: [&str; 17] = [
 /// Those that say what a post says.
 const CONTENT: [&str; 6] = ["body", "link", "media", "alt", "kind", "options"];
 
+/// The name of the column that a header means: case, blanks, `-` and `_` make no difference, except for dots.
+pub(super) fn column(written: &str) -> String {
+    let plain = |text: &str| {
+        let text = text.trim().to_lowercase();
+        text.replace([' ', '\u{a0}', '-', '_'], "")
+    };
+    if let Some((prefix, name)) = written.split_once('.')
+        && plain(prefix) == "option"
+    {
+        let name = name
+            .trim()
+            .to_lowercase()
+            .replace([' ', '\u{a0}', '-'], "_");
+        return format!("option.{name}");
+    }
+    let known = COLUMNS
+        .iter()
+        .find(|column| plain(column) == plain(written));
+    known.map_or_else(|| written.trim().to_owned(), |column| (*column).to_owned())
+}
+
 /// What is wrong with a column's name, if anything.
 pub(super) fn unknown(name: &str) -> Option<String> {
     let option = name.strip_prefix("option.").filter(|rest| !rest.is_empty());
@@ -112,6 +133,8 @@ pub struct Passed {
     pub at: DateTime<Utc>,
     /// What the clocks' changes did to its times.
     pub notes: Vec<String>,
+    /// The zone in which its times were read because they say none, and whose it is.
+    pub assumed: Option<String>,
     /// It was due before now.
     pub late: bool,
     /// It is too old to be sent at all.
@@ -201,6 +224,7 @@ impl Checker {
             post,
             at: when.at,
             notes: times.notes.clone(),
+            assumed: times.assumed.clone(),
             late: when.at < self.now,
             expired: expires_at <= self.now,
         }

@@ -13,6 +13,8 @@ pub(super) struct Times {
     pub(super) timezone: Option<String>,
     pub(super) expires_at: Option<DateTime<Utc>>,
     pub(super) notes: Vec<String>,
+    /// The zone in which its times were read because they say none, and whose it is.
+    pub(super) assumed: Option<String>,
 }
 
 impl Times {
@@ -25,13 +27,23 @@ impl Times {
                 timezone: None,
                 expires_at: None,
                 notes: Vec::new(),
+                assumed: None,
             };
         }
         let zone = timezone.as_deref().or(account_zone);
         let when = scheduled(row, zone, now);
         let expires = row
             .text("expires_at")
-            .and_then(|text| row.keep("expires_at", schedule::parse_when(&text, zone)));
+            .and_then(|text| row.keep("expires_at", schedule::parse_when(&text, zone, now)));
+        let is_assumed = |when: &&When| when.in_assumed_zone;
+        let assumed = [&when, &expires].into_iter().flatten().find(is_assumed);
+        // A zone that stands in the row beside a local_time is no news to whoever wrote it there.
+        let told = timezone.is_some() && row.field("local_time").is_some();
+        let assumed = assumed.and_then(|when| when.local).filter(|_| !told);
+        let assumed = assumed.map(|(_, zone)| match timezone {
+            Some(_) => format!("{zone}, their timezone"),
+            None => format!("{zone}, the account's zone"),
+        });
         if let (Some(when), Some(expires)) = (&when, &expires)
             && expires.at <= when.at
         {
@@ -49,6 +61,7 @@ impl Times {
             when,
             timezone,
             expires_at: expires.map(|expires| expires.at),
+            assumed,
         }
     }
 
@@ -66,22 +79,12 @@ impl Times {
 
 fn scheduled(row: &mut Row<'_>, zone: Option<&str>, now: DateTime<Utc>) -> Option<When> {
     match (row.text("scheduled_at"), row.text("local_time")) {
-        (Some(text), None) => {
-            let at = match text.as_str() {
-                "now" => now,
-                text => row.keep("scheduled_at", schedule::parse_instant(text))?,
-            };
-            Some(When {
-                at,
-                local: None,
-                note: None,
-            })
-        }
+        (Some(text), None) => row.keep("scheduled_at", schedule::parse_when(&text, zone, now)),
         (None, Some(text)) => {
             // Without an account there is no zone, perhaps; that is said of the account.
             let wall = row.keep("local_time", schedule::parse_local(&text))?;
             let wall = wall.format("%Y-%m-%d %H:%M:%S").to_string();
-            row.keep("local_time", schedule::parse_when(&wall, Some(zone?)))
+            row.keep("local_time", schedule::parse_when(&wall, Some(zone?), now))
         }
         (Some(_), Some(_)) => {
             row.problem(

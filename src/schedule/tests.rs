@@ -1,3 +1,5 @@
+use chrono_tz::TZ_VARIANTS;
+
 use super::*;
 
 fn wall(text: &str) -> NaiveDateTime {
@@ -6,6 +8,10 @@ fn wall(text: &str) -> NaiveDateTime {
 
 fn utc(text: &str) -> DateTime<Utc> {
     parse_instant(text).unwrap()
+}
+
+fn now() -> DateTime<Utc> {
+    utc("2026-11-01T00:00Z")
 }
 
 fn mapped(text: &str, zone: Tz) -> (String, String) {
@@ -170,11 +176,27 @@ fn times_are_read_in_several_spellings() {
             "{text}"
         );
         assert_eq!(
-            parse_when(text, Some("Asia/Tokyo")).unwrap().at,
+            parse_when(text, Some("Asia/Tokyo"), now()).unwrap().at,
             utc("2026-03-01T09:00Z")
         );
     }
-    let when = parse_when("2026-03-01 09:00", Some("Asia/Tokyo")).unwrap();
+    for (text, expected) in [
+        ("now", "2026-11-01 00:00Z"),
+        (" Now ", "2026-11-01 00:00Z"),
+        ("+2h", "2026-11-01 02:00Z"),
+        ("+7d", "2026-11-08 00:00Z"),
+        ("2026-03-01 09:00 Europe/Berlin", "2026-03-01 08:00Z"),
+        ("2026-03-01T09:00 UTC", "2026-03-01 09:00Z"),
+        // As spreadsheets write what they take for a date.
+        ("2026-3-1 9:00", "2026-03-01 00:00Z"),
+        ("2026/03/01 09:00:00", "2026-03-01 00:00Z"),
+        ("2026.3.1 9:00", "2026-03-01 00:00Z"),
+    ] {
+        let when = parse_when(text, Some("Asia/Tokyo"), now()).unwrap();
+        assert_eq!(minute(when.at), expected, "{text}");
+    }
+    let when = parse_when("2026-03-01 09:00", Some("Asia/Tokyo"), now()).unwrap();
+    assert!(when.in_assumed_zone);
     assert_eq!(when.at, utc("2026-03-01T00:00Z"));
     assert_eq!(
         when.local,
@@ -198,9 +220,9 @@ fn what_is_no_time_is_said_so() {
         (
             "2026-03-01 25:00",
             Some("UTC"),
-            "`25:00:00` is not a time of day",
+            "`25:00` is not a time of day",
         ),
-        ("2026-03-01 09:60Z", None, "`09:60:00` is not a time of day"),
+        ("2026-03-01 09:60Z", None, "`09:60` is not a time of day"),
         (
             "tomorrow",
             Some("UTC"),
@@ -209,7 +231,27 @@ fn what_is_no_time_is_said_so() {
         (
             "1.3.2026 09:00",
             Some("UTC"),
-            "`1.3.2026 09:00` is not a time; write it as 2026-03-01 09:00",
+            "`1.3.2026 09:00` does not begin with the year, so a day and a month can't be told apart; write it as 2026-03-01 09:00",
+        ),
+        (
+            "12/27/2026 9:00 AM",
+            Some("UTC"),
+            "`12/27/2026 9:00 AM` is not a time; write it year first and by the 24-hour clock, as 2026-03-01 21:00",
+        ),
+        (
+            "27/12/2026 09:00Z",
+            None,
+            "`27/12/2026 09:00` does not begin with the year, so a day and a month can't be told apart; write it as 2026-03-01 09:00",
+        ),
+        (
+            "2026-12-27 9:00 AM",
+            Some("UTC"),
+            "`2026-12-27 9:00 AM` is not a time; write it year first and by the 24-hour clock, as 2026-03-01 21:00",
+        ),
+        (
+            "+2 hours",
+            None,
+            "`2 hours` is not a duration; write a number and ms, s, m, h or d, such as 90s or 24h",
         ),
         (
             "2026-03-01",
@@ -239,7 +281,7 @@ fn what_is_no_time_is_said_so() {
         (
             "2026-03-01 09:00",
             None,
-            "`2026-03-01 09:00` says neither a UTC offset (2026-03-01T09:00Z) nor a time zone",
+            "`2026-03-01 09:00` says neither a UTC offset (2026-03-01T09:00Z) nor a time zone (2026-03-01 09:00 Europe/Berlin)",
         ),
         (
             "2026-03-01 09:00",
@@ -262,7 +304,7 @@ fn what_is_no_time_is_said_so() {
             "`Xqwzjk` is not a time zone; zones are named like Europe/Berlin",
         ),
     ] {
-        assert_eq!(parse_when(text, zone), Err(message.to_owned()));
+        assert_eq!(parse_when(text, zone, now()), Err(message.to_owned()));
     }
 }
 

@@ -3,11 +3,12 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// What is in a directory; nothing if it is not there.
+/// What is in a directory; nothing if there is none.
 pub fn listed(directory: &Path) -> Vec<PathBuf> {
+    use ErrorKind::{NotADirectory, NotFound};
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Vec::new(),
+        Err(error) if matches!(error.kind(), NotFound | NotADirectory) => return Vec::new(),
         Err(error) => panic!("{}: {error}", directory.display()),
     };
     entries.map(|entry| entry.unwrap().path()).collect()

@@ -68,6 +68,11 @@ pub(super) async fn one(args: Add, config: &Config) -> Result<Exit, Failed> {
     for note in &passed.notes {
         remark(&format!("note: {note}"));
     }
+    if let Some(zone) = passed.assumed.as_ref().filter(|_| args.local.is_none()) {
+        remark(&format!(
+            "note: a time without a UTC offset is taken in {zone}"
+        ));
+    }
     if passed.expired {
         remark("warning: the post is past its expiry and will not be sent");
     }
@@ -129,6 +134,15 @@ fn remarks(batch: &Batch, file: &str) -> Vec<String> {
         let more = count(batch.notes.len() - NOTES_SHOWN, "more such note");
         remarks.push(format!("note: {more}"));
     }
+    for (zone, (first, count)) in &batch.assumed {
+        let times = match count {
+            1 => "a post's times without a UTC offset are".to_owned(),
+            count => format!("{count} posts' times without a UTC offset are"),
+        };
+        remarks.push(format!(
+            "note: {times} taken in {zone} (first: {file}:{first})"
+        ));
+    }
     let warnings = [
         (&batch.expired, "past expiry, never to be sent"),
         (&batch.late, "due already, to be sent by the next run"),
@@ -157,12 +171,12 @@ fn record(args: &Add, body: Option<String>, now: String) -> Record<'static> {
         .to_possible_value()
         .map(|kind| kind.get_name().to_owned());
     put("account".into(), text(args.account.clone()));
-    match (args.at, args.local) {
+    match (&args.at, args.local) {
         (None, Some(local)) => put(
             "local_time".into(),
             text(local.format("%Y-%m-%d %H:%M:%S").to_string()),
         ),
-        (at, _) => put("scheduled_at".into(), text(at.map_or(now, instant))),
+        (at, _) => put("scheduled_at".into(), text(at.clone().unwrap_or(now))),
     }
     put(
         "timezone".into(),
@@ -177,10 +191,7 @@ fn record(args: &Add, body: Option<String>, now: String) -> Record<'static> {
         "priority".into(),
         args.priority.and_then(|number| text(number.to_string())),
     );
-    put(
-        "expires_at".into(),
-        args.expires_at.and_then(|at| text(instant(at))),
-    );
+    put("expires_at".into(), args.expires_at.clone().and_then(text));
     put(
         "external_ref".into(),
         args.external_ref.clone().and_then(text),

@@ -137,8 +137,8 @@ fn a_wrong_time_is_named_with_its_place() {
     for (time, expected) in [
         ("", "f:2:3: scheduled_at: is missing (or give local_time)"),
         (
-            "2026-07-01 09:00",
-            "f:2:3: scheduled_at: `2026-07-01 09:00` has no UTC offset; write it as 2026-03-01T09:00:00+01:00 or …Z",
+            "27/12/2026 09:00",
+            "f:2:3: scheduled_at: `27/12/2026 09:00` does not begin with the year, so a day and a month can't be told apart; write it as 2026-03-01 09:00",
         ),
         (
             "2026-02-30T09:00Z",
@@ -146,7 +146,7 @@ fn a_wrong_time_is_named_with_its_place() {
         ),
         (
             "2026-07-01T25:00Z",
-            "f:2:3: scheduled_at: `25:00:00` is not a time of day",
+            "f:2:3: scheduled_at: `25:00` is not a time of day",
         ),
     ] {
         assert_eq!(
@@ -174,9 +174,9 @@ fn all_problems_of_all_rows_are_said_at_once() {
         assert_eq!(
             errors(text, Format::Csv),
             "f:2:1: account: there is no account `9`; see `publisher accounts list`, or add it with `publisher accounts add`\n\
-             f:2:3: scheduled_at: `tomorrow` has no UTC offset; write it as 2026-03-01T09:00:00+01:00 or …Z\n\
+             f:2:3: scheduled_at: `tomorrow` is not a time; write it as 2026-03-01 09:00\n\
              f:6:1: this record has 2 fields and the header has 3; a field with a comma in it needs quotes\n\
-             f:7:3: scheduled_at: `never` has no UTC offset; write it as 2026-03-01T09:00:00+01:00 or …Z\n\
+             f:7:3: scheduled_at: `never` is not a time; write it as 2026-03-01 09:00\n\
              f:9:3: scheduled_at: is missing (or give local_time)"
         );
     }
@@ -208,8 +208,16 @@ fn a_header_is_checked_first() {
             "f:1:3: the column `body` is there twice",
         ),
         (
-            "account;body;scheduled_at\n",
-            "f:1:1: the columns are separated by ';'; save the file with commas",
+            "account;bdoy;scheduled_at\n",
+            "f:1:2: `bdoy` is not a column; did you mean `body`?",
+        ),
+        (
+            "sep=;\naccount;bdoy;scheduled_at\n",
+            "f:2:2: `bdoy` is not a column; did you mean `body`?",
+        ),
+        (
+            "Account,BODY,Scheduled At,scheduled-at\n",
+            "f:1:4: the column `scheduled_at` is there twice",
         ),
         (
             "account,body\n",
@@ -253,15 +261,21 @@ fn encodings_other_than_utf_8_are_refused() {
         errors(latin, Format::Csv),
         "f:3:8: byte 0xe9 is not UTF-8; it looks like Latin-1/Windows-1252; save it as UTF-8"
     );
-    for bom in [b"\xff\xfe", b"\xfe\xff"] {
-        assert_eq!(
-            errors(bom, Format::Json),
-            "f:1:1: the file is UTF-16; save it as UTF-8 (Excel: \"CSV UTF-8\")"
-        );
+    for (broken, expected) in [
+        (
+            &b"\xff\xfea\0\n\0b\0c"[..],
+            "f:2:2: the file is UTF-16 and ends within a character; was it copied whole?",
+        ),
+        (
+            b"\xfe\xff\0a\xd8\0\0b",
+            "f:1:2: half a character of UTF-16 stands alone here; save the file as UTF-8",
+        ),
+    ] {
+        assert_eq!(errors(broken, Format::Json), expected);
     }
     assert_eq!(
         errors("a\nb\0", Format::Csv),
-        "f:2:2: there is a NUL character, which no post may have; is the file UTF-16? Save it as UTF-8"
+        "f:2:2: there is a NUL character, which no post may have; is the file UTF-16 without a mark at its beginning? Save it as UTF-8"
     );
 }
 
@@ -343,4 +357,25 @@ fn a_hundred_problems_are_shown_and_the_rest_counted() {
     assert!(report.starts_with("nothing was added: 130 problems\nf:2:3: "));
     assert!(report.ends_with("\nand 30 more"));
     assert_eq!(report.lines().count(), 102);
+}
+
+#[test]
+fn a_value_in_a_column_without_a_name_is_none() {
+    let text =
+        "account;body;scheduled_at;;\n1;Hi;2026-07-01T07:00Z;;\n1;Hi;2026-07-01T07:00Z;;lost\n";
+    let found = errors(text, Format::Csv);
+    assert!(found.starts_with("f:3:5: `` is not a column"), "{found}");
+}
+
+#[test]
+fn the_separator_is_named_where_a_record_has_too_many_fields() {
+    for (separator, name) in [(",", "comma"), (";", "semicolon"), ("\t", "tab")] {
+        let text = "account|body|scheduled_at\n1|a|b|2026-07-01T07:00Z\n".replace('|', separator);
+        assert_eq!(
+            errors(text, Format::Csv),
+            format!(
+                "f:2:1: this record has 4 fields and the header has 3; a field with a {name} in it needs quotes"
+            )
+        );
+    }
 }
