@@ -251,7 +251,7 @@ fn log(global: &Global) {
     };
     let lines = fmt()
         .with_max_level(level)
-        .with_writer(std::io::stderr)
+        .with_writer(move || Log { colored })
         // It would say on stderr that stderr can't be written, and panic where even that fails.
         .log_internal_errors(false)
         .with_target(false)
@@ -261,6 +261,28 @@ fn log(global: &Global) {
         LogFormat::Text => lines.without_time().try_init().ok(),
         LogFormat::Json => lines.json().flatten_event(true).try_init().ok(),
     };
+}
+
+/// Stderr, for whole log lines: what strangers wrote in one commands no terminal, also where the line has colours.
+struct Log {
+    colored: bool,
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        let shown = match (self.colored, text.starts_with('{')) {
+            (_, true) => crate::text::visible_json(&text),
+            (true, false) => crate::text::visible_colored(&text),
+            (false, false) => crate::text::visible(&text),
+        };
+        std::io::stderr().lock().write_all(shown.as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 fn config(global: &Global, environment: Environment) -> Result<Config, Failed> {

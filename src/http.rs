@@ -19,6 +19,7 @@ use crate::media::{self, Facts};
 use crate::outcome::{Failure, Published, Reason, Scope};
 use crate::post::ClaimedPost;
 use crate::schedule::Term;
+use crate::text::one_line;
 
 pub(crate) mod connect;
 mod fault;
@@ -351,29 +352,6 @@ impl Reply {
         let seconds: f64 = self.header("retry-after")?.trim().parse().ok()?;
         Duration::try_from_secs_f64(seconds).ok()
     }
-}
-
-/// Text on one line without control characters, at most so many characters.
-pub fn one_line(text: &str, limit: usize) -> String {
-    let clean = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut line: String = clean
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(limit)
-        .collect();
-    if clean.chars().count() > limit {
-        line.push('…');
-    }
-    line
-}
-
-/// The same, at most so many characters with the mark that it was cut.
-pub fn shortened(text: &str, limit: usize) -> String {
-    let whole = one_line(text, limit);
-    if whole.chars().count() > limit {
-        return one_line(text, limit - 1);
-    }
-    whole
 }
 
 /// An address that anyone can open in a browser, or why it isn't one.

@@ -11,6 +11,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::text::one_line;
+
 mod accounts;
 mod check;
 mod content;
@@ -83,9 +85,10 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}: ", self.place.line, self.place.column)?;
         if !self.field.is_empty() {
-            write!(f, "{}: ", self.field)?;
+            write!(f, "{}: ", one_line(&self.field, 100))?;
         }
-        f.write_str(&self.message)
+        // Whatever it quotes, a problem has one line.
+        f.write_str(&one_line(&self.message, 2000))
     }
 }
 

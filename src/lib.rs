@@ -97,6 +97,7 @@ pub mod commit;
 pub mod exit;
 pub mod stop;
 pub mod summary;
+pub mod text;
 
 pub mod account;
 pub mod limits;

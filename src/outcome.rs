@@ -6,9 +6,9 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::http::one_line;
 use crate::post::ClaimedPost;
 use crate::schedule::{later, rested};
+use crate::text::one_line;
 
 /// Messages are one line of at most so many characters, without control characters: much of their text comes from
 /// platforms, and it goes to terminals, logs and the database.

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::claim::Claimed;
 use crate::config::PlatformSettings;
-use crate::http::{self, Http, Session, one_line};
+use crate::http::{self, Http, Session};
 use crate::journal::{Journal, Page};
 use crate::limits::Limits;
 use crate::outcome::{Failure, Outcome, Reason, Scope, Settled, Verdict};
@@ -28,6 +28,7 @@ use crate::schedule::{Clock, Lateness, Term, retry_delay};
 use crate::secret::Key;
 use crate::stop::Stop;
 use crate::store::Database;
+use crate::text::one_line;
 use crate::tokens::Vault;
 
 mod breaker;
@@ -61,8 +62,8 @@ pub struct Settings {
     pub sandbox: Option<Url>,
     /// What the configuration says of each platform.
     pub platforms: BTreeMap<String, PlatformSettings>,
-    /// What opens the accounts' credentials.
-    pub key: Option<Key>,
+    /// What opens the accounts' credentials, or why there is nothing.
+    pub key: Result<Key, String>,
     /// Where refreshed tokens are saved.
     pub database: Database,
     /// The run, as which a token is held while it is refreshed.
@@ -147,7 +148,7 @@ pub async fn all(
         stop,
         progress,
         journal,
-        vault: Vault::new(&settings.database, settings.key.as_ref(), settings.run),
+        vault: Vault::new(&settings.database, settings.key.as_ref().ok(), settings.run),
         panicked: Cell::new(false),
     };
     let mut results = Results::default();

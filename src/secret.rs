@@ -25,7 +25,7 @@ use crate::store::Database;
 mod key_file;
 mod redact;
 
-pub(crate) use redact::redacted;
+pub(crate) use redact::{SHORTEST, redacted};
 
 const VERSION: &str = "v1";
 const KEY_BYTES: usize = 32;
@@ -114,13 +114,23 @@ pub fn key(config: &Config) -> Result<Key, Failed> {
     }
 }
 
-/// The key to open with, if there is one. Makes no file.
-pub fn existing_key(config: &Config) -> Result<Option<Key>, Failed> {
-    let has_file = matches!(config.database, Database::Sqlite(_)) && config.key_file().exists();
-    if config.encryption_key.is_none() && !has_file {
-        return Ok(None);
+/// The key to open with, or why there is none and what to do. Makes no file.
+pub fn existing_key(config: &Config) -> Result<Result<Key, String>, Failed> {
+    if config.encryption_key.is_some() {
+        return key(config).map(Ok);
     }
-    key(config).map(Some)
+    let missing = match &config.database {
+        Database::Sqlite(_) if config.key_file().exists() => return key(config).map(Ok),
+        Database::Sqlite(_) => format!(
+            "there is no key: {} is not there, and ENCRYPTION_KEY is not set; name the state directory with which the \
+             accounts were added (--state-dir or PUBLISHER_STATE_DIR), or set ENCRYPTION_KEY to their key",
+            config.key_file().display()
+        ),
+        Database::Postgres(_) => {
+            "there is no key: ENCRYPTION_KEY is not set; set it to the key with which the accounts were added".to_owned()
+        }
+    };
+    Ok(Err(missing))
 }
 
 fn from_environment(text: &str) -> Result<Key, Failed> {

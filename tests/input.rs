@@ -5,10 +5,14 @@
 
 mod support;
 
+#[path = "input/shown.rs"]
+mod shown;
 #[path = "input/spreadsheets.rs"]
 mod spreadsheets;
 #[path = "input/urls.rs"]
 mod urls;
+#[path = "input/words.rs"]
+mod words;
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -77,6 +81,8 @@ on_both! {
         let shown = world.tell(&["posts", "show", "1", "--json"]).exits(0).json();
         assert_eq!((&shown["status"], &shown["body"]), (&json!("published"), &json!("Hello")));
         let listed = world.tell(&["posts", "list", "--status", "pending"]).exits(0).stdout;
+        let (header, listed) = listed.split_once('\n').unwrap();
+        assert_eq!(header, "id\taccount\tscheduled\tstatus\ttries\ttext");
         assert_eq!(listed, "2\tslack:C024BE91L\t2030-03-01 08:00Z\tpending\t0/5\tLater\n");
         assert_eq!(world.get("api/posts")[0]["text"], "Hello");
     }

@@ -14,7 +14,7 @@ use asking::Asker;
 use url::Url;
 
 use super::database;
-use super::output::{emit, emit_json, emit_rows, name_and_value};
+use super::output::{Heading, emit, emit_json, name_and_value};
 use crate::account::{Account, Credentials, NewAccount};
 use crate::config::Config;
 use crate::exit::{Exit, Failed};
@@ -96,6 +96,8 @@ struct List {
     /// As a JSON list.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    heading: Heading,
 }
 
 /// Does it.
@@ -117,6 +119,9 @@ async fn add(mut args: Add, config: &Config) -> Result<Exit, Failed> {
     let key = secret::key(config)?;
     let before = existing(&mut store, &args).await?;
     let mut credentials = parse_token(token()?.expose_secret()).map_err(Failed::data)?;
+    if args.sandbox.is_none() {
+        check_length(&credentials).map_err(Failed::data)?;
+    }
     let settings = settings(&args, before.as_ref());
     check_settings(platform, &settings)?;
     if credentials.access_token.expose_secret().is_empty() {
@@ -318,6 +323,25 @@ fn parse_token(text: &str) -> Result<Credentials, String> {
     })
 }
 
+/// A sandbox takes any secret. No platform has such short ones, and they would be found in innocent words.
+fn check_length(credentials: &Credentials) -> Result<(), String> {
+    let access = Some(&credentials.access_token).filter(|token| !token.expose_secret().is_empty());
+    for (what, secret) in [
+        ("token", access),
+        ("refresh token", credentials.refresh_token.as_ref()),
+        ("client secret", credentials.client_secret.as_ref()),
+    ] {
+        let length = secret.map(|secret| secret.expose_secret().chars().count());
+        if let Some(length) = length.filter(|length| *length < secret::SHORTEST) {
+            return Err(format!(
+                "the {what} has {length} characters, and no platform's is that short; was it copied whole? (With --sandbox \
+                 any will do.)"
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// What an HTTP header can't carry is no token.
 fn check_token(what: &str, token: &str) -> Result<(), String> {
     if token.is_empty() {
@@ -346,7 +370,7 @@ async fn list(args: List, config: &Config) -> Result<Exit, Failed> {
             "id", "account", "name", "owner", "zone", "status", "token", "pending",
         ];
         let rows: Vec<Vec<String>> = accounts.iter().map(row).collect();
-        emit_rows(&heading, &rows)?;
+        args.heading.rows(&heading, &rows)?;
     }
     Ok(Exit::Ok)
 }

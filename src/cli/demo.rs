@@ -154,7 +154,7 @@ async fn in_directory(directory: &Path, latency: Duration, keep: bool) -> Result
             time_budget,
             sandbox: Some(url),
             platforms: BTreeMap::new(),
-            key: Some(key),
+            key: Ok(key),
             database: database.clone(),
             run,
         },

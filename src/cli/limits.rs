@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::database;
-use super::output::{count, emit, emit_json, emit_rows};
+use super::output::{Heading, count, emit, emit_json};
 use crate::config::Config;
 use crate::exit::{Exit, Failed};
 use crate::import::Accounts;
@@ -38,6 +38,8 @@ struct Show {
     /// As a JSON object of `limits`, `platforms` and `blocked`.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    heading: Heading,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -105,12 +107,14 @@ async fn show(args: &Show, store: &mut Store, config: &Config) -> Result<(), Fai
     if rows.is_empty() {
         emit("There are no limits.")?;
     } else {
-        emit_rows(&["scope", "at most", "used", "set by"], &rows)?;
+        args.heading
+            .rows(&["scope", "at most", "used", "set by"], &rows)?;
     }
     if !accounts.is_empty() {
         emit("\nBlocked by their platforms:")?;
         let rows: Vec<Vec<String>> = accounts.iter().map(blocked).collect();
-        emit_rows(&["id", "account", "owner", "until", "why"], &rows)?;
+        args.heading
+            .rows(&["id", "account", "owner", "until", "why"], &rows)?;
     }
     Ok(())
 }

@@ -6,13 +6,22 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use serde_json::Value;
 
 use crate::exit::Failed;
-use crate::http::one_line;
+use crate::text::{one_line, visible, visible_json};
 
 /// On narrower terminals the lines are left to run over.
 const NARROWEST: u16 = 60;
 
-/// Writes to stdout. A reader that has seen enough (`… | head`) is no error.
+/// Writes to stdout; what strangers wrote in it commands no terminal. A reader that has seen enough (`… | head`) is no error.
 pub(super) fn say(text: &str) -> Result<(), Failed> {
+    write(&visible(text))
+}
+
+/// The same for JSON, which stays JSON, with a line end behind it.
+pub(super) fn say_json(json: &str) -> Result<(), Failed> {
+    write(&format!("{}\n", visible_json(json)))
+}
+
+fn write(text: &str) -> Result<(), Failed> {
     let mut stdout = io::stdout().lock();
     match stdout
         .write_all(text.as_bytes())
@@ -35,23 +44,44 @@ pub fn complain(text: &str) {
 
 /// Writes a line beside the result, on stderr. If that is gone there is nobody to say it to.
 pub(super) fn remark(text: &str) {
-    writeln!(io::stderr().lock(), "{text}").ok();
+    writeln!(io::stderr().lock(), "{}", visible(text)).ok();
 }
 
-/// Writes rows: as a table on a terminal, else one line per row with tabs between the columns and no heading.
-pub(super) fn emit_rows(heading: &[&str], rows: &[Vec<String>]) -> Result<(), Failed> {
-    if io::stdout().is_terminal() {
-        return emit(&table(heading, rows));
+/// The same for a line of JSON.
+pub(super) fn remark_json(json: &str) {
+    writeln!(io::stderr().lock(), "{}", visible_json(json)).ok();
+}
+
+/// Of commands that print rows.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(super) struct Heading {
+    /// Leave out the names of the columns where stdout is no terminal.
+    #[arg(long)]
+    no_header: bool,
+}
+
+impl Heading {
+    /// Writes rows: as a table on a terminal, else one line per row with tabs between the columns.
+    pub(super) fn rows(self, names: &[&str], rows: &[Vec<String>]) -> Result<(), Failed> {
+        if io::stdout().is_terminal() {
+            return emit(&table(names, rows));
+        }
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let all: Vec<&Vec<String>> = if self.no_header {
+            rows.iter().collect()
+        } else {
+            std::iter::once(&names).chain(rows).collect()
+        };
+        if all.is_empty() {
+            return Ok(());
+        }
+        emit(&lines(&all))
     }
-    if rows.is_empty() {
-        return Ok(());
-    }
-    emit(&lines(rows))
 }
 
 /// Writes JSON, as programs and people read it.
 pub(super) fn emit_json(value: &Value) -> Result<(), Failed> {
-    emit(&format!("{value:#}"))
+    say_json(&format!("{value:#}"))
 }
 
 fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
@@ -70,8 +100,8 @@ fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
     table.trim_fmt()
 }
 
-fn lines(rows: &[Vec<String>]) -> String {
-    let line = |row: &Vec<String>| {
+fn lines(rows: &[&Vec<String>]) -> String {
+    let line = |row: &&Vec<String>| {
         let cells: Vec<String> = row.iter().map(|cell| tame(cell)).collect();
         cells.join("\t")
     };
@@ -111,7 +141,10 @@ mod tests {
             vec!["1".to_owned(), "a\tb\nc \u{1b}[31mred".to_owned()],
             vec!["2".to_owned(), String::new()],
         ];
-        assert_eq!(lines(&rows), "1\ta b c [31mred\n2\t");
+        assert_eq!(
+            lines(&rows.iter().collect::<Vec<_>>()),
+            "1\ta b c \\u{1b}[31mred\n2\t"
+        );
         let table = table(&["id", "text"], &rows);
         assert_eq!(table.lines().count(), 3, "{table}");
         assert!(!table.contains('\u{1b}'));

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::database;
-use super::output::{emit, emit_json, emit_rows, name_and_value};
+use super::output::{Heading, emit, emit_json, name_and_value};
 use crate::config::Config;
 use crate::exit::{Exit, Failed};
 use crate::import::{self, Format};
@@ -154,6 +154,8 @@ struct List {
     /// As a JSON list.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    heading: Heading,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -204,7 +206,7 @@ async fn list(args: List, config: &Config) -> Result<Exit, Failed> {
             page::row
         };
         let rows: Vec<Vec<String>> = posts.iter().map(row).collect();
-        emit_rows(heading, &rows)?;
+        args.heading.rows(heading, &rows)?;
     }
     Ok(Exit::Ok)
 }

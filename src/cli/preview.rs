@@ -6,10 +6,9 @@ use std::fmt::Write as _;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::output::say;
+use super::output::{say, say_json};
 use crate::config::Config;
 use crate::exit::{Exit, Failed};
-use crate::http::one_line;
 use crate::media;
 use crate::platform;
 use crate::post::{Action, ClaimedPost};
@@ -17,6 +16,7 @@ use crate::review;
 use crate::run::Options;
 use crate::schedule::{Clock, Lateness};
 use crate::store::{Database, Preview, Store, instant};
+use crate::text::one_line;
 
 /// What a post takes in the estimate: one request and its answer.
 const SECONDS_A_POST: u64 = 1;
@@ -55,12 +55,11 @@ pub async fn run(
         .any(|planned| matches!(planned.plan, Plan::Reject(_)));
     let exit = if rejects { Exit::Attention } else { Exit::Ok };
     let lanes = lanes(&planned, options);
-    let text = if as_json {
-        format!("{}\n", machine(&planned, &lanes, now, exit))
+    if as_json {
+        say_json(&machine(&planned, &lanes, now, exit).to_string())?;
     } else {
-        human(&planned, &lanes, now, &config.database.to_string())
-    };
-    say(&text)?;
+        say(&human(&planned, &lanes, now, &config.database.to_string()))?;
+    }
     Ok(exit)
 }
 

@@ -11,7 +11,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::database::{migrate, open};
-use super::output::{complain, remark, say};
+use super::output::{complain, remark_json, say, say_json};
 use super::{posts, preview};
 use crate::claim;
 use crate::config::{Config, DEFAULT_EXPIRY, Span};
@@ -37,6 +37,8 @@ const DEFAULT_TIME_BUDGET: Duration = Duration::from_mins(5);
 const LONGEST_EXPIRY: Duration = Duration::from_hours(168);
 /// So many problems are told one by one on stderr.
 const TOLD: usize = 20;
+/// So many accounts that share a problem are named.
+const NAMED: usize = 3;
 
 #[expect(
     clippy::struct_excessive_bools,
@@ -145,7 +147,7 @@ pub async fn run(command: Run, config: &Config) -> Result<Exit, Failed> {
     store.close().await;
     let Some(done) = done else {
         if json {
-            say(&format!("{}\n", nothing_due(&options, statements)))?;
+            say_json(&nothing_due(&options, statements))?;
         } else if table {
             say("Nothing is due.\n")?;
         }
@@ -153,7 +155,7 @@ pub async fn run(command: Run, config: &Config) -> Result<Exit, Failed> {
     };
     let said = if json {
         let summary = serde_json::to_string(&done.summary).expect("a summary is plain data");
-        say(&format!("{summary}\n"))
+        say_json(&summary)
     } else if table {
         say(&progress::table(&done.summary))
     } else {
@@ -283,8 +285,31 @@ fn host_name() -> String {
     }
 }
 
-/// Tells on stderr what a person should know.
-fn report(done: &Done, run: Uuid) {
+/// Which accounts have each cause.
+fn by_cause<'a>(
+    accounts: impl Iterator<Item = (String, &'a str)>,
+) -> BTreeMap<&'a str, Vec<String>> {
+    let mut causes: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (account, why) in accounts {
+        causes.entry(why).or_default().push(account);
+    }
+    causes
+}
+
+/// Who it is, and which of the two is said of them.
+fn several<'a>(accounts: &[String], one: &'a str, many: &'a str) -> (String, &'a str) {
+    match accounts {
+        [account] => (account.clone(), one),
+        [.., _] if accounts.len() <= NAMED => (accounts.join(", "), many),
+        _ => {
+            let first = accounts[..NAMED].join(", ");
+            (format!("{} accounts ({first} …)", accounts.len()), many)
+        }
+    }
+}
+
+/// What a person should know of single posts, a line each.
+fn problems(done: &Done) -> Vec<String> {
     // As the commit had it.
     let now: DateTime<Utc> = done.summary.finished_at.parse().unwrap_or_default();
     let error = |row: &Value| row["error"].as_str().unwrap_or_default().to_owned();
@@ -322,7 +347,44 @@ fn report(done: &Done, run: Uuid) {
             "post {id} {status}, of a run that ended early: {what}"
         ))
     });
-    let problems: Vec<String> = replayed.chain(problems).collect();
+    replayed.chain(problems).collect()
+}
+
+/// Which accounts need a person, gathered by cause: one cause may hold all of them back.
+fn report_accounts(done: &Done) {
+    let login = |account: &String| {
+        let why = done.settled.iter().find_map(|settled| {
+            let reason = settled.outcome.reason()?;
+            (settled.post.account.label() == *account).then_some(reason.message.as_str())
+        });
+        (
+            account.clone(),
+            why.unwrap_or("its platform refuses the token"),
+        )
+    };
+    let logins = by_cause(done.summary.needs_login.iter().map(login));
+    for (why, accounts) in logins {
+        let (who, needs) = several(
+            &accounts,
+            "needs a login, and its posts wait",
+            "need a login, and their posts wait",
+        );
+        complain(&format!("{who} {needs}: {why}"));
+    }
+    let locked = done.locked.iter();
+    for (why, accounts) in by_cause(locked.map(|(account, why)| (account.clone(), why.as_str()))) {
+        let (who, wait) = several(
+            &accounts,
+            "waits, its credentials can't be opened",
+            "wait, their credentials can't be opened",
+        );
+        complain(&format!("{who} {wait}: {why}"));
+    }
+}
+
+/// Tells on stderr what a person should know.
+fn report(done: &Done, run: Uuid) {
+    let problems = problems(done);
     if done.exit != Exit::Ok {
         problems.iter().take(TOLD).for_each(|line| complain(line));
         if problems.len() > TOLD {
@@ -332,21 +394,7 @@ fn report(done: &Done, run: Uuid) {
             ));
         }
     }
-    for account in &done.summary.needs_login {
-        let why = done.settled.iter().find_map(|settled| {
-            let reason = settled.outcome.reason()?;
-            (settled.post.account.label() == *account).then_some(reason.message.as_str())
-        });
-        complain(&format!(
-            "{account} needs a login, and its posts wait: {}",
-            why.unwrap_or("its platform refuses the token")
-        ));
-    }
-    for (account, why) in &done.locked {
-        complain(&format!(
-            "the credentials of {account} can't be opened: {why}"
-        ));
-    }
+    report_accounts(done);
     for id in &done.report.lost {
         complain(&format!(
             "post {id} was changed by somebody else while this run had it; its outcome was not recorded"
@@ -376,6 +424,6 @@ fn report(done: &Done, run: Uuid) {
         ));
     }
     if done.report.unrecorded.is_some() || !done.report.refused.is_empty() {
-        run::unrecorded(done, run).for_each(|line| remark(&line));
+        run::unrecorded(done, run).for_each(|line| remark_json(&line));
     }
 }

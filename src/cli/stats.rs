@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::database;
-use super::output::{emit, emit_rows};
+use super::output::{Heading, emit, say_json};
 use crate::config::{Config, Span};
 use crate::exit::{Exit, Failed};
 use crate::schedule::minute;
@@ -35,6 +35,8 @@ pub struct Stats {
     /// How far back "of late" goes, such as 90m or 7d.
     #[arg(long, default_value = "24h", value_name = "TIME")]
     since: Span,
+    #[command(flatten)]
+    heading: Heading,
 }
 
 /// An instant; written in the one form that `run --json` has, too.
@@ -197,19 +199,21 @@ pub async fn run(args: Stats, config: &Config) -> Result<Exit, Failed> {
     })?;
     let report = Report::from(row);
     if args.json {
-        emit(&serde_json::to_string(&report).expect("figures are plain data"))?;
+        say_json(&serde_json::to_string(&report).expect("figures are plain data"))?;
         return Ok(Exit::Ok);
     }
-    emit_rows(&["now", "posts", ""], &page::standing(&report))?;
+    args.heading
+        .rows(&["now", "posts", ""], &page::standing(&report))?;
     emit(&format!(
         "\nSince {}, and how late half, 95% and all were:",
         report.since
     ))?;
-    emit_rows(&page::FIGURES, &page::figures(&report))?;
+    args.heading.rows(&page::FIGURES, &page::figures(&report))?;
     emit(&format!("\n{}", page::runs(&report.runs)))?;
     if !report.accounts.is_empty() {
         emit("\nThese accounts hold their posts back:")?;
-        emit_rows(&page::HELD, &page::held(&report.accounts))?;
+        args.heading
+            .rows(&page::HELD, &page::held(&report.accounts))?;
     }
     Ok(Exit::Ok)
 }

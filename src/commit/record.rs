@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::http::one_line;
 use crate::post::PostId;
 use crate::store::{Committed, Outcomes, Store, StoreError};
+use crate::text::one_line;
 
 /// How long the outcomes are tried to be recorded.
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);

@@ -4,8 +4,9 @@ use std::error::Error;
 use std::io;
 
 use super::connect::UnknownHost;
-use super::{EXCERPT_LIMIT, Effect, in_doubt, one_line};
+use super::{EXCERPT_LIMIT, Effect, in_doubt};
 use crate::outcome::{Failure, Reason};
+use crate::text::one_line;
 
 /// What a transport error means. Its text never shows the URL, which may carry a secret.
 pub(crate) fn transport(error: reqwest::Error, effect: Effect) -> Failure {

@@ -15,11 +15,11 @@ use uuid::Uuid;
 use super::{Chain, DRAFT_EXTENSION, EXTENSION, FORMAT, Head, Line, Place, this_boot};
 use crate::commit;
 use crate::exit::{Exit, Failed};
-use crate::http::one_line;
 use crate::post::PostId;
 use crate::run;
 use crate::store::{Outcomes, Store, instant};
 use crate::summary::Summary;
+use crate::text::one_line;
 
 /// What dead runs had left unrecorded.
 #[derive(Debug, Default)]

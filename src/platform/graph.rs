@@ -17,8 +17,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::http::{Api, Effect, Reply, Session, by_status, in_doubt, one_line, unreadable};
+use crate::http::{Api, Effect, Reply, Session, by_status, in_doubt, unreadable};
 use crate::outcome::{Failure, Pause, Reason, Scope};
+use crate::text::one_line;
 
 pub(super) mod bytes;
 pub(super) mod list;

@@ -45,6 +45,7 @@ use crate::outcome::Failure;
 use crate::review::Review;
 
 mod account;
+mod little;
 mod lookup;
 mod progress;
 mod reply;

@@ -221,12 +221,12 @@ impl Keyrings {
         &mut self,
         account: &Account,
         sealed: &str,
-        key: Option<&Key>,
+        key: Result<&Key, &String>,
     ) -> Result<Rc<Keyring>, String> {
         if let Some(keyring) = self.0.get(&account.id) {
             return Ok(Rc::clone(keyring));
         }
-        let key = key.ok_or("there is no key: ENCRYPTION_KEY is not set")?;
+        let key = key?;
         let keyring = Keyring::open(account, sealed, key).map_err(|error| error.to_string())?;
         let keyring = Rc::new(keyring);
         self.0.insert(account.id, Rc::clone(&keyring));

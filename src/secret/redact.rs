@@ -7,6 +7,8 @@ use secrecy::ExposeSecret;
 
 use crate::account::{App, Credentials};
 
+/// No platform's tokens and secrets are shorter. Only a sandbox takes such.
+pub(crate) const SHORTEST: usize = 8;
 const MARK: &str = "[redacted]";
 /// How a text ends that was cut.
 const CUT: char = '…';
@@ -27,7 +29,12 @@ pub(crate) fn redacted(text: &str, credentials: &Credentials, app: &App) -> Stri
             secret.replace('/', "\\/").into(),
             utf8_percent_encode(secret, NON_ALPHANUMERIC).into(),
         ];
+        let is_short = secret.len() < SHORTEST;
         for spelling in &spellings {
+            if is_short {
+                text = without_word(&text, spelling).into();
+                continue;
+            }
             if text.contains(&**spelling) {
                 text = text.replace(&**spelling, MARK).into();
             }
@@ -37,6 +44,23 @@ pub(crate) fn redacted(text: &str, credentials: &Credentials, app: &App) -> Stri
         }
     }
     text.into_owned()
+}
+
+/// The text without the secret where it stands alone: as a part of other words it is found everywhere.
+fn without_word(text: &str, secret: &str) -> String {
+    let mut found = String::with_capacity(text.len());
+    let mut end = 0;
+    for (at, _) in text.match_indices(secret) {
+        let stands_alone = !text[..at].ends_with(char::is_alphanumeric)
+            && !text[at + secret.len()..].starts_with(char::is_alphanumeric);
+        if stands_alone {
+            found.push_str(&text[end..at]);
+            found.push_str(MARK);
+            end = at + secret.len();
+        }
+    }
+    found.push_str(&text[end..]);
+    found
 }
 
 /// The text without beginnings of the secret right before a cut.
@@ -59,13 +83,31 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_short_secret_is_no_part_of_other_words() {
+        let credentials = Credentials {
+            access_token: "tok".to_owned().into(),
+            ..Credentials::default()
+        };
+        for (text, expected) in [
+            ("the token tok is bad", "the token [redacted] is bad"),
+            (
+                "tok,tok-tok=tok",
+                "[redacted],[redacted]-[redacted]=[redacted]",
+            ),
+            ("stock tokens", "stock tokens"),
+        ] {
+            assert_eq!(redacted(text, &credentials, &App::default()), expected);
+        }
+    }
+
+    #[test]
     fn a_secret_is_found_in_every_spelling_and_cut() {
         let credentials = Credentials {
             access_token: "1//abc-d".to_owned().into(),
             ..Credentials::default()
         };
         let app = App {
-            client_secret: Some("häuser".to_owned().into()),
+            client_secret: Some("häuserzeile".to_owned().into()),
             ..App::default()
         };
         for (text, expected) in [
@@ -75,7 +117,7 @@ mod tests {
             ("?t=1%2F%2Fabc%2Dd&", "?t=[redacted]&"),
             ("bad 1//ab… (last try)", "bad [redacted]… (last try)"),
             ("no piece: 1//…", "no piece: 1//…"),
-            ("häus…, häuser…", "[redacted]…, [redacted]…"),
+            ("häus…, häuserzeile…", "[redacted]…, [redacted]…"),
         ] {
             assert_eq!(redacted(text, &credentials, &app), expected);
         }

@@ -184,7 +184,7 @@ fn the_environment_wins_and_postgres_needs_it() {
     let sqlite = |text| config("sqlite:posts.db", directory.path(), text);
     let postgres = |text| config("postgres://u@localhost/d", directory.path(), text);
 
-    assert!(existing_key(&sqlite(None)).unwrap().is_none());
+    assert!(existing_key(&sqlite(None)).unwrap().is_err());
     assert!(!sqlite(None).key_file().exists(), "looking makes no file");
     assert_eq!(key(&sqlite(Some(&hex))).unwrap().id(), Key::new(BYTES).id());
     assert!(
@@ -198,7 +198,7 @@ fn the_environment_wins_and_postgres_needs_it() {
     );
 
     assert!(key(&postgres(Some(&hex))).is_ok());
-    assert!(existing_key(&postgres(None)).unwrap().is_none());
+    assert!(existing_key(&postgres(None)).unwrap().is_err());
     for error in [
         key(&postgres(None)).unwrap_err(),
         key(&sqlite(Some("short"))).unwrap_err(),

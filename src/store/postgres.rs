@@ -215,7 +215,7 @@ fn explain(error: &sqlx::Error, url: &PostgresUrl) -> StoreError {
     let server = database_error.try_downcast_ref::<PgDatabaseError>();
     let detail = server
         .and_then(PgDatabaseError::detail)
-        .map(|detail| format!(" ({})", crate::http::one_line(detail, 200)))
+        .map(|detail| format!(" ({})", crate::text::one_line(detail, 200)))
         .unwrap_or_default();
     let message = format!("{} [{code}]{detail}", database_error.message());
     if server.is_some_and(is_of_an_application) {

@@ -1,4 +1,4 @@
-//! The same two posts as Excel, LibreOffice, Numbers and Google Sheets write them: other separators, other encodings,
+//! The same two posts as Excel, `LibreOffice`, Numbers and Google Sheets write them: other separators, other encodings,
 //! headers as people type them, times as spreadsheets show them.
 
 use std::path::Path;

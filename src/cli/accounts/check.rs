@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::asking::Asker;
 use crate::account::{Account, Credentials, Standing};
 use crate::cli::database;
-use crate::cli::output::{emit, emit_json, emit_rows};
+use crate::cli::output::{Heading, emit, emit_json};
 use crate::config::Config;
 use crate::exit::{Exit, Failed};
 use crate::http::Api;
@@ -37,6 +37,8 @@ pub(super) struct Check {
     /// As a JSON list.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    heading: Heading,
 }
 
 /// What was found of one account.
@@ -70,7 +72,7 @@ pub(super) async fn run(args: Check, config: &Config) -> Result<Exit, Failed> {
     store.close().await;
     accounts.retain(|(account, _)| wanted.is_empty() || wanted.contains(&account.id));
     let key = secret::existing_key(config)?;
-    let vault = Vault::new(&config.database, key.as_ref(), Uuid::new_v4());
+    let vault = Vault::new(&config.database, key.as_ref().ok(), Uuid::new_v4());
     let checker = Checker {
         asker: Asker::new(config, args.sandbox.as_ref()),
         vault: &vault,
@@ -95,7 +97,7 @@ pub(super) async fn run(args: Check, config: &Config) -> Result<Exit, Failed> {
     } else {
         let heading = ["id", "account", "owner", "token", "ends", "remarks"];
         let rows: Vec<Vec<String>> = findings.iter().map(|f| human(f, now)).collect();
-        emit_rows(&heading, &rows)?;
+        args.heading.rows(&heading, &rows)?;
     }
     if findings.iter().all(Finding::is_well) {
         Ok(Exit::Ok)
@@ -108,7 +110,7 @@ pub(super) async fn run(args: Check, config: &Config) -> Result<Exit, Failed> {
 struct Checker<'a> {
     asker: Asker<'a>,
     vault: &'a Vault<'a>,
-    key: Option<&'a Key>,
+    key: Result<&'a Key, &'a String>,
 }
 
 impl Checker<'_> {
@@ -136,9 +138,7 @@ impl Checker<'_> {
             .ok_or("this version does not know the platform")?;
         let sealed = account.credentials.as_deref();
         let sealed = sealed.ok_or("no token is stored; add one with `publisher accounts add`")?;
-        let key = self
-            .key
-            .ok_or("there is no key: ENCRYPTION_KEY is not set")?;
+        let key = self.key?;
         let keyring = Keyring::open(account, sealed, key).map_err(|error| error.to_string())?;
         let ended = |at: DateTime<Utc>| at <= Clock::host().now();
         let mut result = if keyring.expires_at().is_some_and(ended) {

@@ -6,8 +6,8 @@ use chrono::{DateTime, Datelike, Utc};
 use chrono_tz::Tz;
 use serde_json::Value;
 
-use crate::http::one_line;
 use crate::schedule::minute;
+use crate::text::one_line;
 
 /// A row of `posts list`.
 pub(super) fn row(post: &Value) -> Vec<String> {
@@ -127,7 +127,7 @@ pub(super) fn page(post: &Value, zone: Option<Tz>) -> String {
     ];
     for (name, value) in lines {
         if let Some(value) = value {
-            let value = visible(&value).replace('\n', "\n             ");
+            let value = value.replace('\n', "\n             ");
             writeln!(page, "{name:<12} {value}").expect("a String takes everything");
         }
     }
@@ -140,7 +140,7 @@ fn section(page: &mut String, name: &str, content: &str) {
     if content.is_empty() {
         return;
     }
-    let content = visible(content).replace('\n', "\n  ");
+    let content = content.replace('\n', "\n  ");
     write!(page, "\n{name}:\n  {content}\n").expect("a String takes everything");
 }
 
@@ -211,13 +211,6 @@ fn history(post: &Value) -> String {
         .map(Vec::as_slice)
         .unwrap_or_default();
     entries.iter().map(line).collect::<Vec<_>>().join("\n")
-}
-
-/// What a stranger wrote must not command the terminal.
-fn visible(text: &str) -> String {
-    text.chars()
-        .filter(|c| *c == '\n' || !c.is_control())
-        .collect()
 }
 
 #[cfg(test)]
@@ -294,7 +287,7 @@ your id      x-1
 
 text:
   Hello
-  [2Jworld
+  \u{1b}[2Jworld
 
 history:
   attempt 1, outcome rejected";
@@ -307,7 +300,7 @@ history:
                 "2026-07-01 07:00Z",
                 "failed",
                 "1/5",
-                "Hello [2Jworld"
+                r"Hello \u{1b}[2Jworld"
             ]
         );
     }

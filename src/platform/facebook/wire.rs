@@ -6,8 +6,9 @@ use serde::{Deserialize, Deserializer};
 
 use super::graph;
 use super::graph::bytes::Refusal;
-use crate::http::{Effect, Reply, by_status, in_doubt, one_line, unreadable};
+use crate::http::{Effect, Reply, by_status, in_doubt, unreadable};
 use crate::outcome::{Failure, Reason};
+use crate::text::one_line;
 
 /// How much of Facebook's own words goes into a message, in characters.
 const WORDS_LIMIT: usize = 300;

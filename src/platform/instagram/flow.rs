@@ -14,12 +14,13 @@ use super::errors::{
 use super::quota::Quota;
 use super::upload::Sent;
 use super::{Login, find, path, quota, upload};
-use crate::http::{Effect, Reply, Session, one_line, unreadable};
+use crate::http::{Effect, Reply, Session, unreadable};
 use crate::media::{self, Family};
 use crate::outcome::{Failure, Pause, Reason, Scope};
 use crate::platform::{Step, graph};
 use crate::post::Media;
 use crate::review::named;
+use crate::text::one_line;
 
 /// So many tries at a post's containers before a person has to look at it.
 const CONTAINER_LIMIT: u32 = 3;

@@ -167,7 +167,7 @@ pub(super) fn answer(reply: &Reply) -> Result<Sent, Failure> {
         return Err(classify(reply, Effect::Prepares));
     }
     if let Some(refusal) = Refusal::of(reply) {
-        let words = crate::http::one_line(&format!("{}: {}", refusal.kind, refusal.message), 300);
+        let words = crate::text::one_line(&format!("{}: {}", refusal.kind, refusal.message), 300);
         // The next try asks how much has arrived.
         if refusal.passes() {
             return Err(Failure::Retry {

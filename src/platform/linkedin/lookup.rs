@@ -6,10 +6,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
+use super::little;
 use super::progress::{Asset, Progress, Stage, encoded, fingerprint};
 use super::reply::{classify, is_post};
 use super::send::permalink;
-use super::share::{escape, filled, share, shown};
+use super::share::{filled, share};
 use super::{is_organization, rest};
 use crate::http::{Effect, Session, unreadable};
 use crate::outcome::{Failure, Published, Reason};
@@ -69,7 +70,7 @@ impl Element {
     fn is(&self, sent: &Value, since: DateTime<Utc>) -> bool {
         let commentary = sent["commentary"].as_str().unwrap_or_default();
         let is_new = self.created_at.is_some() && !self.is_older_than(since);
-        likeness::is_same(&shown(commentary), &shown(self.text()))
+        likeness::is_same(&little::body_of(commentary), &little::body_of(self.text()))
             && is_new
             && self.is_live()
             && main_thing(&self.content) == main_thing(&sent["content"])
@@ -196,12 +197,12 @@ struct Search<'a> {
 
 impl Search<'_> {
     fn take(&mut self, element: Element) {
-        let sent = shown(&escape(&self.session.post.content.body));
-        let listed = shown(element.text());
-        let is_same = likeness::is_same(&sent, &listed) && element.created_at.is_some();
+        let sent = self.session.post.content.body.as_str();
+        let listed = little::body_of(element.text());
+        let is_same = likeness::is_same(sent, &listed) && element.created_at.is_some();
         if is_same && self.has_content(&element.content) {
             self.fitting.push(element.id);
-        } else if likeness::is_alike(&sent, &listed) {
+        } else if likeness::is_alike(sent, &listed) {
             self.is_in_doubt = true;
         }
     }

@@ -6,8 +6,9 @@ use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use serde::Deserialize;
 
 use super::WORDS_LIMIT;
-use crate::http::{Effect, Reply, by_status, one_line};
+use crate::http::{Effect, Reply, by_status};
 use crate::outcome::{Failure, Reason, Scope};
+use crate::text::one_line;
 
 /// Nothing tells which limit was met: the day's, or a shorter one.
 const RATE_LIMIT_PAUSE: TimeDelta = TimeDelta::hours(1);

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::little;
 use crate::media::{Facts, Family};
 use crate::post::{ClaimedPost, Kind};
 use crate::review::Review;
@@ -51,7 +52,11 @@ pub(super) fn check(review: &mut Review<'_>) {
     if content.body.trim().is_empty() {
         review.problem("a LinkedIn post needs a body, with a link or media too");
     }
-    review.characters("the body", &content.body, "commentary_chars");
+    review.characters(
+        "the body",
+        &little::plain(&content.body),
+        "commentary_chars",
+    );
     let text = |review: &mut Review<'_>, name| {
         let text: Option<String> = review.option(name, "a text");
         text.unwrap_or_default()

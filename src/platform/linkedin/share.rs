@@ -3,25 +3,22 @@
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
+use super::little;
 use super::progress::{Asset, AssetKind};
 use super::rules::Visibility;
-use crate::http::shortened;
 use crate::outcome::Failure;
 use crate::post::{ClaimedPost, Content, Media};
+use crate::text::shortened;
 
 /// Posts API, `content.article` (2026-09).
 const TITLE_LIMIT: usize = 400;
-/// Markup to LinkedIn's "little text"; one that is not escaped can silently cut the text off.
-const RESERVED: &[char] = &[
-    '\\', '|', '{', '}', '@', '[', ']', '(', ')', '<', '>', '#', '*', '_', '~',
-];
 
 /// The post as LinkedIn takes it. Its media have been uploaded.
 pub(super) fn share(post: &ClaimedPost, assets: &[Asset]) -> Result<Value, Failure> {
     let media = post.content.media().map_err(Failure::rejected)?;
     let mut share = json!({
         "author": post.account.external_id,
-        "commentary": escape(&post.content.body),
+        "commentary": little::written(&post.content.body),
         "visibility": Visibility::of(post),
         "distribution": {
             "feedDistribution": "MAIN_FEED",
@@ -104,60 +101,11 @@ fn file_name(medium: &Media) -> String {
     }
 }
 
-/// Text as LinkedIn's "little text" wants it.
-pub(super) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        if RESERVED.contains(&c) {
-            escaped.push('\\');
-        }
-        escaped.push(c);
-    }
-    escaped
-}
-
-/// The opposite, for comparing what LinkedIn has with what was sent.
-pub(super) fn unescape(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text.chars().peekable();
-    while let Some(c) = rest.next() {
-        match c {
-            '\\' => plain.push(rest.next_if(|c| RESERVED.contains(c)).unwrap_or(c)),
-            _ => plain.push(c),
-        }
-    }
-    plain
-}
-
-/// A commentary as people see it. LinkedIn makes templates of hashtags, also of those that came as plain text.
-pub(super) fn shown(commentary: &str) -> String {
-    const START: &str = "{hashtag|";
-    let mut whole = String::with_capacity(commentary.len());
-    let mut rest = commentary;
-    while let Some((before, template)) = rest.split_once(START) {
-        let Some((hashtag, after)) = template.split_once('}') else {
-            break;
-        };
-        // An escaped brace is no template's.
-        if before.ends_with('\\') {
-            whole.push_str(before);
-            whole.push_str(START);
-            rest = template;
-            continue;
-        }
-        whole.push_str(before);
-        whole.extend(hashtag.split('|'));
-        rest = after;
-    }
-    whole.push_str(rest);
-    unescape(&whole)
-}
-
 /// The title of a post's link.
 pub(super) fn title(content: &Content) -> String {
     let first_line = || content.body.lines().find(|line| !line.trim().is_empty());
     let title = filled(content, "title").or_else(first_line).unwrap_or("");
-    shortened(title, TITLE_LIMIT)
+    shortened(&little::plain(title), TITLE_LIMIT)
 }
 
 /// An option that is a text, unless it is blank.

@@ -12,12 +12,13 @@ use serde_json::json;
 use super::progress::{Asset, AssetKind, Part, Progress, Stage, State, Upload, encoded};
 use super::reply::{ErrorReply, classify};
 use super::{WORDS_LIMIT, WWW, rest};
-use crate::http::{Effect, Session, one_line, unreadable};
+use crate::http::{Effect, Session, unreadable};
 use crate::media::{self, Source};
 use crate::outcome::{Failure, Reason};
 use crate::platform::Step;
 use crate::post::Media;
 use crate::review::named;
+use crate::text::one_line;
 
 mod answers;
 

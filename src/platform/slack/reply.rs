@@ -6,8 +6,9 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::http::{Effect, Reply, by_status, in_doubt, one_line, unreadable};
+use crate::http::{Effect, Reply, by_status, in_doubt, unreadable};
 use crate::outcome::{Failure, Reason, Scope};
+use crate::text::one_line;
 
 /// A limit without the time of its end.
 const PAUSE: Duration = Duration::from_mins(1);

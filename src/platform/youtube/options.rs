@@ -4,10 +4,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::http::{shortened, web_address};
+use crate::http::web_address;
 use crate::media::{self, Facts, Family};
 use crate::post::{ClaimedPost, Content, Kind, Media};
 use crate::review::{Review, named};
+use crate::text::shortened;
 
 /// Nothing longer is made of a body's first line.
 const TITLE_LIMIT: usize = 100;

@@ -6,8 +6,9 @@ use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use chrono_tz::America::Los_Angeles;
 use serde::Deserialize;
 
-use crate::http::{Effect, Reply, by_status, one_line, unreadable};
+use crate::http::{Effect, Reply, by_status, unreadable};
 use crate::outcome::{Failure, Reason, Scope};
+use crate::text::one_line;
 
 /// Limits by the second or minute come without a time to wait.
 const SHORT_PAUSE: Duration = Duration::from_mins(1);

@@ -8,7 +8,7 @@ use axum::response::IntoResponse;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::super::little;
+use super::super::little::{self, Shown};
 use super::super::post::{Draft, Family};
 use super::super::steps::Step;
 use super::super::wire::{self, Call, Refusal, Refused, Reply};
@@ -230,7 +230,7 @@ fn draft(body: &Map<String, Value>, world: &World) -> Result<Draft, Refused> {
     )?;
     let author = required(body, "author")?;
     let commentary = required(body, "commentary")?;
-    let text = little::plain_text(commentary);
+    let Shown { text, marks } = little::render(commentary);
     if text.chars().count() > MAX_COMMENTARY_CHARS {
         let description = "The commentary must be at most 3000 characters long";
         return Err(invalid("commentary", "FIELD_LENGTH_TOO_LONG", description));
@@ -254,6 +254,9 @@ fn draft(body: &Map<String, Value>, world: &World) -> Result<Draft, Refused> {
         text,
         ..Draft::default()
     };
+    if !marks.is_empty() {
+        draft.details.insert("marks".to_owned(), json!(marks));
+    }
     if let Some(visibility) = body.get("visibility") {
         draft
             .details

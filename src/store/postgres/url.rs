@@ -306,7 +306,7 @@ impl Settings {
             _ if name.starts_with("options[") => self.of_sqlx.push((name.to_owned(), value)),
             _ if plain.starts_with("keepalives") || OF_OTHERS.contains(&plain.as_str()) => {}
             _ => {
-                let name = crate::http::one_line(name, 60);
+                let name = crate::text::one_line(name, 60);
                 tracing::info!(
                     "the database URL's parameter `{name}` is not known here, and has no effect"
                 );

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::super::WORDS_LIMIT;
 use super::super::progress::{AssetKind, Part, Upload};
-use crate::http::one_line;
+use crate::text::one_line;
 
 #[derive(Deserialize)]
 pub(super) struct Begun {
