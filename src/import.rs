@@ -17,7 +17,9 @@ mod accounts;
 mod check;
 mod content;
 mod csv;
+pub mod duplicates;
 mod json;
+pub mod media;
 mod times;
 
 pub use accounts::{AccountRow, Accounts};
@@ -72,7 +74,8 @@ pub struct Problem {
 }
 
 impl Problem {
-    fn new(place: Place, message: impl Into<String>) -> Self {
+    /// Of the record as a whole.
+    pub fn new(place: Place, message: impl Into<String>) -> Self {
         Self {
             place,
             field: String::new(),
@@ -104,6 +107,13 @@ impl Problems {
         self.count += found.len();
         let room = SHOWN - self.shown.len();
         self.shown.extend(found.into_iter().take(room));
+    }
+
+    /// These.
+    pub fn of(found: Vec<Problem>) -> Self {
+        let mut problems = Self::default();
+        problems.extend(found);
+        problems
     }
 
     /// One line per problem, as `FILE:LINE:COLUMN: field: message`.
@@ -160,6 +170,8 @@ type Sink<'s> = dyn FnMut(Result<Record<'_>, Problem>) + 's;
 pub struct Batch {
     /// The posts, in the file's order.
     pub posts: Vec<NewPost>,
+    /// Where each one's media are named, or its record begins.
+    pub media_at: Vec<Place>,
     /// What the clocks' changes did to their times, with the line.
     pub notes: Vec<(usize, String)>,
     /// In which zones times were read that say none: the zone and whose it is, the first line and how many.
@@ -182,6 +194,7 @@ impl Batch {
         } else if passed.late {
             self.late.push(line);
         }
+        self.media_at.push(passed.media_at);
         self.posts.push(passed.post);
     }
 }

@@ -130,13 +130,19 @@ fn examine_one(media: &Media, policy: &Policy) -> Result<Facts, String> {
 /// Of a URL at most 256 KiB are read, so that the facts of a video whose index is at its end stay unknown. A failure's
 /// message names the medium by its number (from 1) and its address, without what may be secret in it.
 pub async fn look(number: usize, media: &Media, http: &Http) -> Result<Facts, Failure> {
+    let looked = look_unnumbered(media, http).await;
+    looked.map_err(|failure| about(failure, &format!("media {number}")))
+}
+
+/// The same, where the number is not known: a failure's message begins with the address in brackets.
+pub(crate) async fn look_unnumbered(media: &Media, http: &Http) -> Result<Facts, Failure> {
     let declared = declared_type(media);
     let looked = match Place::of(media, http) {
         Ok(Place::File(path)) => file::look(path, &http.media, declared).await,
         Ok(Place::Remote(origin)) => download::look(&origin, http, declared).await,
         Err(failure) => Err(failure),
     };
-    looked.map_err(|failure| about(failure, &format!("media {number} ({})", shown(media))))
+    looked.map_err(|failure| about(failure, &format!("({}):", shown(media))))
 }
 
 /// The whole of a picture, video or document of at most `limit` bytes.
@@ -241,7 +247,7 @@ fn shown_url(url: &Url) -> String {
 /// The same failure, saying what it is about.
 fn about(failure: Failure, what: &str) -> Failure {
     let told = |reason: Reason| Reason {
-        message: Reason::new(reason.class, format!("{what}: {}", reason.message)).message,
+        message: Reason::new(reason.class, format!("{what} {}", reason.message)).message,
         ..reason
     };
     match failure {

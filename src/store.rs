@@ -157,6 +157,7 @@ static TOKEN_LET_GO: Sql = sql!("token_let_go", "token_let_go");
 static POSTS_ADD: Sql = sql!("posts_add", "posts_add");
 static POSTS_CHANGE: Sql = sql!("posts_change", "posts_change");
 static POSTS_LIST: Sql = sql!("posts_list", "posts_list");
+static POSTS_UNSETTLED: Sql = sql!("posts_unsettled", "posts_unsettled");
 static STATS: Sql = sql!("stats", "stats");
 
 /// A statement and its parameter.
@@ -579,10 +580,17 @@ impl Store {
     }
 
     /// Posts that match, newest first: every column of `posts` as JSON, and `account`, `platform`, `owner`.
-    /// The filter is an object with `id`, `status`, `platform`, `owner`, `account_id` (each null or a value) and
+    /// The filter is an object with `id`, `ids` (a list), `status`, `platform`, `owner`, `account_id` (each null or a value) and
     /// `limit`.
     pub async fn posts(&mut self, filter: &Value) -> Result<Vec<Value>, StoreError> {
         self.query(&POSTS_LIST, Access::Reads, filter).await
+    }
+
+    /// Posts that are not settled (pending, publishing, unconfirmed): `id`, `account_id`, `scheduled_at`, `body`, `link`,
+    /// `media` and `external_ref` of each, in the order of their ids. The filter is an object with `account_ids` (a list),
+    /// `owner`, `platform`, `from` and `until` (of `scheduled_at`), each null or a value.
+    pub async fn unsettled(&mut self, filter: &Value) -> Result<Vec<Value>, StoreError> {
+        self.query(&POSTS_UNSETTLED, Access::Reads, filter).await
     }
 
     /// How things stand, and what happened in the last while: an object with `at`, `since`, `now`, `published`,

@@ -5,6 +5,10 @@
 
 mod support;
 
+#[path = "input/duplicates.rs"]
+mod duplicates;
+#[path = "input/media.rs"]
+mod media;
 #[path = "input/shown.rs"]
 mod shown;
 #[path = "input/spreadsheets.rs"]

@@ -120,6 +120,8 @@ struct Add {
     /// Check it and add nothing.
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    vetting: Vetting,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -132,6 +134,20 @@ struct Import {
     /// Check it and add nothing.
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    vetting: Vetting,
+}
+
+/// What is looked at beyond the posts themselves.
+#[derive(Clone, Copy, Debug, Args)]
+struct Vetting {
+    /// Refuse a post that says the same as another of its account that waits, within 24 hours of it; else that is a
+    /// warning.
+    #[arg(long)]
+    refuse_duplicates: bool,
+    /// Don't look at media behind addresses (at most 10 s for each, and 60 s in all).
+    #[arg(long)]
+    no_media_check: bool,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -148,6 +164,9 @@ struct List {
     /// Only this account's: PLATFORM:ID, or its number.
     #[arg(long)]
     account: Option<String>,
+    /// Only posts that wait, and say the same as another one of their account within 24 hours.
+    #[arg(long, conflicts_with = "status")]
+    duplicates: bool,
     /// At most so many.
     #[arg(long, default_value_t = 50)]
     limit: u32,
@@ -189,8 +208,16 @@ async fn list(args: List, config: &Config) -> Result<Exit, Failed> {
         }
         None => None,
     };
+    let ids = if args.duplicates {
+        let filter = json!({
+            "account_ids": account_id.map(|id| [id]), "owner": args.owner, "platform": args.platform,
+        });
+        Some(import::duplicates::all(&mut store, filter).await?)
+    } else {
+        None
+    };
     let filter = json!({
-        "id": null, "status": args.status, "platform": args.platform, "owner": args.owner,
+        "id": null, "ids": ids, "status": args.status, "platform": args.platform, "owner": args.owner,
         "account_id": account_id, "limit": args.limit,
     });
     let posts = store.posts(&filter).await?;

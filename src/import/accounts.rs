@@ -72,6 +72,11 @@ impl Accounts {
         Err(self.unknown(name))
     }
 
+    /// The account of that number.
+    pub fn numbered(&self, id: AccountId) -> Option<&AccountRow> {
+        self.by_label.get(self.labels.get(&id)?)
+    }
+
     fn unknown(&mut self, name: &str) -> String {
         let is_number = name.bytes().all(|b| b.is_ascii_digit());
         if !is_number && !name.contains(':') {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::times::Times;
-use super::{AccountRow, Accounts, Cell, Field, Problem, Record, content};
+use super::{AccountRow, Accounts, Cell, Field, Place, Problem, Record, content};
 use crate::account::AccountId;
 use crate::config::PlatformSettings;
 use crate::limits::Limits;
@@ -131,6 +131,8 @@ pub struct Passed {
     pub post: NewPost,
     /// When it goes out.
     pub at: DateTime<Utc>,
+    /// Where its media are named, or the record begins.
+    pub media_at: Place,
     /// What the clocks' changes did to its times.
     pub notes: Vec<String>,
     /// The zone in which its times were read because they say none, and whose it is.
@@ -209,7 +211,10 @@ impl Checker {
         };
         times.write_to(&mut post);
         match times.when {
-            Some(when) if row.problems.is_empty() => Ok(self.passed(post, &when, &times)),
+            Some(when) if row.problems.is_empty() => {
+                let media_at = row.field("media").map_or(record.place, |field| field.place);
+                Ok(self.passed(post, media_at, &when, &times))
+            }
             _ => {
                 // Without one the record would vanish in silence.
                 debug_assert!(!row.problems.is_empty(), "a post is refused for a reason");
@@ -218,11 +223,12 @@ impl Checker {
         }
     }
 
-    fn passed(&self, post: NewPost, when: &When, times: &Times) -> Passed {
+    fn passed(&self, post: NewPost, media_at: Place, when: &When, times: &Times) -> Passed {
         let expires_at = times.expires_at.unwrap_or(when.at + self.expiry);
         Passed {
             post,
             at: when.at,
+            media_at,
             notes: times.notes.clone(),
             assumed: times.assumed.clone(),
             late: when.at < self.now,

@@ -86,9 +86,9 @@ fn named(text: &str, directory: &Path) -> Result<Value, String> {
         .split_once("://")
         .map(|(scheme, _)| scheme.to_lowercase());
     match scheme.as_deref() {
-        Some("http" | "https") => Ok(json!({"url": text})),
+        Some("http" | "https" | "s3") => Ok(json!({"url": text})),
         Some(scheme) => Err(format!(
-            "`{scheme}://` is not supported; use https:// or a path"
+            "`{scheme}://` is not supported; use https://, s3:// or a path"
         )),
         None => Ok(json!({"path": absolute(text, directory)?})),
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::stream;
 use reqwest::header::LOCATION;
-use reqwest::{Body, Client, Response};
+use reqwest::{Body, Client, Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::bytes::Bytes;
 use url::Url;
@@ -101,13 +101,33 @@ impl Origin {
                 Ok(sent) => sent.map_err(unreachable_source)?,
                 Err(_) => return Err(idle(self.idle)),
             };
-            match self.redirection(&url, &response)? {
-                Some(next) => url = next,
-                None => return Answer::of(&url, response),
-            }
+            let Some(next) = self.redirection(&url, &response)? else {
+                self.heed_store(&response)?;
+                return Answer::of(&url, response);
+            };
+            url = next;
         }
         Err(Failure::rejected(format!(
             "the media address redirects more than {MAX_REDIRECTS} times"
+        )))
+    }
+
+    /// What an object store's refusal means: whoever set it up reads that, not whoever wrote the address.
+    fn heed_store(&self, response: &Response) -> Result<(), Failure> {
+        if let Place::Web(_) = self.place {
+            return Ok(());
+        }
+        let status = response.status();
+        let why = match status.as_u16() {
+            400 => return Err(elsewhere(status)),
+            403 => {
+                "the store's keys are wrong or may not read it, or this machine's clock is wrong"
+            }
+            404 => "there is no such object, or no such bucket",
+            _ => return Ok(()),
+        };
+        Err(Failure::rejected(format!(
+            "{why} (the object store answered HTTP {status})"
         )))
     }
 
@@ -116,10 +136,7 @@ impl Origin {
             return Ok(None);
         }
         if let Place::Store(_) = self.place {
-            return Err(Failure::rejected(format!(
-                "the object store answered HTTP {}: is the bucket in another region (s3_region in [media])?",
-                response.status()
-            )));
+            return Err(elsewhere(response.status()));
         }
         let target = response.headers().get(LOCATION);
         target
@@ -129,6 +146,12 @@ impl Origin {
             .and_then(|url| web_address(url.as_str()).map_err(Failure::rejected))
             .map(Some)
     }
+}
+
+fn elsewhere(status: StatusCode) -> Failure {
+    Failure::rejected(format!(
+        "the object store answered HTTP {status}: is the bucket in another region (s3_region in [media])?"
+    ))
 }
 
 fn unreachable_source(error: reqwest::Error) -> Failure {

@@ -120,7 +120,21 @@ async fn a_store_that_refuses_is_explained() {
     let refused = look(3, &missing, &http).await.unwrap_err();
     assert_eq!(
         verdict(&refused),
-        "rejected: media 3 (s3://bucket-1/other.mp4): the media server answered HTTP 404 Not Found; check the address"
+        "rejected: media 3 (s3://bucket-1/other.mp4): there is no such object, or no such bucket (the object store answered HTTP 404 Not Found)"
+    );
+    let denied = Server::answers(|_, _| Answer::status("403 Forbidden", ""));
+    let http = http_with(policy(&denied.url, true));
+    let refused = open(&missing, &http, u64::MAX).await.unwrap_err();
+    assert!(
+        verdict(&refused).contains("keys are wrong or may not read it"),
+        "{refused:?}"
+    );
+    let region = Server::answers(|_, _| Answer::status("400 Bad Request", ""));
+    let http = http_with(policy(&region.url, true));
+    let refused = open(&missing, &http, u64::MAX).await.unwrap_err();
+    assert!(
+        verdict(&refused).contains("in another region"),
+        "{refused:?}"
     );
     let elsewhere = Server::answers(|_, _| Answer::status("301 Moved Permanently", ""));
     let http = http_with(policy(&elsewhere.url, true));

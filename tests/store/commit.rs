@@ -24,7 +24,7 @@ on_both_databases!(
     a_row_from_before_the_claim_learns_only_what_was_sent,
     only_this_runs_posts_are_written,
     a_second_commit_changes_nothing,
-    a_nul_in_a_reply_is_dropped,
+    a_nul_in_a_reply_is_spelled_out,
     any_text_comes_back_as_it_was,
     one_refused_row_holds_nobody_up,
     a_missing_login_is_noted_once,
@@ -561,7 +561,7 @@ async fn a_second_commit_changes_nothing(world: World) {
     assert_eq!(raw.dump().await, before);
 }
 
-async fn a_nul_in_a_reply_is_dropped(world: World) {
+async fn a_nul_in_a_reply_is_spelled_out(world: World) {
     let mut raw = world.raw().await;
     let account = raw.account("ada", "slack").await;
     let first = raw.post(account, 3).await;
@@ -590,7 +590,7 @@ async fn a_nul_in_a_reply_is_dropped(world: World) {
     assert_eq!(row["platform_post_id"], "pone");
     assert_eq!(row["permalink"], "https://example.com/");
     assert_eq!(row["history"][0]["warnings"], json!(["ww"]));
-    assert_eq!(raw.post_row(second).await["error"], "nope");
+    assert_eq!(raw.post_row(second).await["error"], "no\\u{0}pe");
     assert_eq!(raw.post_row(third).await["error_code"], "4");
     assert_eq!(raw.account_row(account).await["blocked_reason"], "toomany");
 }

@@ -7,19 +7,20 @@ use std::path::Path;
 use clap::ValueEnum;
 use serde_json::Value;
 
-use super::{Add, Import};
+use super::{Add, Import, Vetting};
 use crate::cli::database;
 use crate::cli::output::{count, emit, remark};
 use crate::config::{Config, DEFAULT_EXPIRY};
 use crate::exit::{Exit, Failed};
+use crate::import::duplicates::{Duplicate, Same};
 use crate::import::{
-    self, Accounts, Batch, Cell, Checker, Field, Format, NewPost, Place, Problem, Record,
+    self, Accounts, Batch, Cell, Checker, Field, Format, NewPost, Place, Problem, Problems, Record,
 };
 use crate::post::PostId;
 use crate::schedule::{Clock, minute};
 use crate::store::{Store, StoreError, instant};
 
-/// So many notes on the clocks' changes are shown.
+/// So many notes and warnings of one kind are shown.
 const NOTES_SHOWN: usize = 20;
 
 /// `posts import`.
@@ -38,8 +39,10 @@ pub(super) async fn file(args: Import, config: &Config) -> Result<Exit, Failed> 
     let mut checker = checker(&mut store, config).await?;
     let batch = import::read(bytes, format, &mut checker)
         .map_err(|problems| Failed::data(problems.report(&name)))?;
-    for line in remarks(&batch, &name) {
-        remark(&line);
+    let posts: Vec<(Place, &NewPost)> = batch.media_at.iter().copied().zip(&batch.posts).collect();
+    let said = vet(&mut store, &checker, &posts, args.vetting, Some(&name)).await?;
+    for line in remarks(&batch, &name).iter().chain(&said) {
+        remark(line);
     }
     let message = if args.dry_run {
         let posts = count(batch.posts.len(), "post");
@@ -76,6 +79,11 @@ pub(super) async fn one(args: Add, config: &Config) -> Result<Exit, Failed> {
     if passed.expired {
         remark("warning: the post is past its expiry and will not be sent");
     }
+    let posts = [(passed.media_at, &passed.post)];
+    let said = vet(&mut store, &checker, &posts, args.vetting, None).await?;
+    for line in &said {
+        remark(line);
+    }
     let account = checker.accounts.find(&args.account).map_err(Failed::data)?;
     let what = format!("{}, {}", account.label(), minute(passed.at));
     let message = if args.dry_run {
@@ -89,6 +97,96 @@ pub(super) async fn one(args: Add, config: &Config) -> Result<Exit, Failed> {
     store.close().await;
     emit(&message)?;
     Ok(Exit::Ok)
+}
+
+/// Looks at what posts say together with others, and at their media behind addresses; what a person should hear if
+/// they may be added. Without a file they come from flags.
+async fn vet(
+    store: &mut Store,
+    checker: &Checker,
+    posts: &[(Place, &NewPost)],
+    vetting: Vetting,
+    file: Option<&str>,
+) -> Result<Vec<String>, Failed> {
+    let refuse = |problems: Vec<Problem>| match file {
+        Some(file) => Failed::data(Problems::of(problems).report(file)),
+        None => Failed::data(flag_report(&problems)),
+    };
+    let at = |place: Place| file.map_or(String::new(), |file| format!("{file}:{}: ", place.line));
+    let mut said = Vec::new();
+    if !vetting.no_media_check {
+        let account = |post: &NewPost| checker.accounts.numbered(post.account_id);
+        let known = posts
+            .iter()
+            .filter_map(|(at, post)| Some((*at, *post, account(post)?)));
+        let known: Vec<_> = known.collect();
+        let looked = import::media::look(&known, &checker.media, &checker.platforms).await;
+        if !looked.problems.is_empty() {
+            return Err(refuse(looked.problems));
+        }
+        let doubt = |(place, why): &(Place, String)| format!("warning: {}{why}", at(*place));
+        said.extend(shortly(
+            looked.doubts.iter().map(doubt).collect(),
+            "such warning",
+        ));
+        if looked.left > 0 {
+            let media = count(looked.left, "file");
+            said.push(format!(
+                "note: there was no time to look at {media} behind addresses"
+            ));
+        }
+    }
+    let numbered: Vec<(usize, &NewPost)> = posts
+        .iter()
+        .map(|(place, post)| (place.line, *post))
+        .collect();
+    let duplicates = import::duplicates::find(store, &numbered).await?;
+    let message = |duplicate: &Duplicate| {
+        let other = match duplicate.of {
+            Same::Post(id) => format!("post {id}"),
+            Same::Line(line) => format!("line {line}"),
+        };
+        format!(
+            "says the same as {other}, which goes out {}",
+            minute(duplicate.at)
+        )
+    };
+    if vetting.refuse_duplicates && !duplicates.is_empty() {
+        let problem = |duplicate: &Duplicate| {
+            let place = Place {
+                line: duplicate.line,
+                column: 1,
+            };
+            Problem::new(place, message(duplicate))
+        };
+        return Err(refuse(duplicates.iter().map(problem).collect()));
+    }
+    let warning = |duplicate: &Duplicate| {
+        let place = Place {
+            line: duplicate.line,
+            column: 1,
+        };
+        format!(
+            "warning: {}{} (--refuse-duplicates refuses that)",
+            at(place),
+            message(duplicate)
+        )
+    };
+    said.extend(shortly(
+        duplicates.iter().map(warning).collect(),
+        "such warning",
+    ));
+    Ok(said)
+}
+
+/// The first of many lines, and how many more there are.
+fn shortly(mut lines: Vec<String>, what: &str) -> Vec<String> {
+    let more = lines.len().saturating_sub(NOTES_SHOWN);
+    lines.truncate(NOTES_SHOWN);
+    if more > 0 {
+        lines.push(format!("and {}", count(more, &format!("more {what}"))));
+    }
+    lines
 }
 
 async fn checker(store: &mut Store, config: &Config) -> Result<Checker, Failed> {
@@ -126,14 +224,9 @@ fn summary(added: usize, skipped: usize) -> String {
 
 /// What a person should hear about posts that are in order.
 fn remarks(batch: &Batch, file: &str) -> Vec<String> {
-    let notes = batch.notes.iter().take(NOTES_SHOWN);
-    let mut remarks: Vec<String> = notes
-        .map(|(line, note)| format!("note: {file}:{line}: {note}"))
-        .collect();
-    if batch.notes.len() > NOTES_SHOWN {
-        let more = count(batch.notes.len() - NOTES_SHOWN, "more such note");
-        remarks.push(format!("note: {more}"));
-    }
+    let notes = batch.notes.iter();
+    let notes = notes.map(|(line, note)| format!("note: {file}:{line}: {note}"));
+    let mut remarks = shortly(notes.collect(), "such note");
     for (zone, (first, count)) in &batch.assumed {
         let times = match count {
             1 => "a post's times without a UTC offset are".to_owned(),

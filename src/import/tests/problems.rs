@@ -97,7 +97,7 @@ fn every_wrong_value_is_named_with_its_place() {
         (
             "account,media",
             "1,ftp://x/y",
-            "f:2:2: media: media 1: `ftp://` is not supported; use https:// or a path",
+            "f:2:2: media: media 1: `ftp://` is not supported; use https://, s3:// or a path",
         ),
         (
             "account,media",

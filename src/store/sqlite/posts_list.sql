@@ -11,6 +11,7 @@ SELECT json_object(
 FROM posts p
 JOIN accounts a ON a.id = p.account_id
 WHERE (?1->>'id' IS NULL OR p.id = ?1->>'id')
+  AND (?1->>'ids' IS NULL OR p.id IN (SELECT value FROM json_each(?1->'ids')))
   AND (?1->>'status' IS NULL OR p.status = ?1->>'status')
   AND (?1->>'platform' IS NULL OR a.platform = ?1->>'platform')
   AND (?1->>'owner' IS NULL OR a.owner = ?1->>'owner')

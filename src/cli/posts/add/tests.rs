@@ -165,7 +165,7 @@ fn remarks_are_few() {
     assert_eq!(
         remarks[20..],
         [
-            "note: 8 more such notes",
+            "and 8 more such notes",
             "warning: 1 post past expiry, never to be sent (first: f:8)",
             "warning: 2 posts due already, to be sent by the next run (first: f:7)",
         ]
