@@ -1,12 +1,14 @@
 //! Media behind addresses, looked at before a post is added: web addresses and objects of a store.
 
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
 use serde_json::json;
 
 use super::refused;
 use crate::on_both;
-use crate::support::hostile::{Hostile, reply};
+use crate::support::hostile::{Answer, Hostile, reply};
 use crate::support::postgres::free_port;
-use crate::support::world::{Ended, World};
+use crate::support::world::{Ended, World, post};
 
 const PICTURE: &[u8] = include_bytes!("../../src/sandbox/samples/1080x1080.jpg");
 
@@ -136,4 +138,83 @@ on_both! {
         std::fs::remove_file(world.path("publisher.toml")).unwrap();
         refused(world.tell(&["posts", "add", "--account", "1", "--body", "a", "--media", object]), 1, &["there is no object store"]);
     }
+}
+
+/// What Instagram says of an address that it can't open.
+const NOT_FETCHED: &[u8] = include_bytes!("../fixtures/instagram/not_fetched.json");
+
+/// A world whose Instagram can't fetch what is at such an address, so many times.
+fn fetches_badly(world: &World, address: &'static str, times: usize) -> Hostile {
+    let left = AtomicUsize::new(times);
+    Hostile::before(&world.sandbox.url, move |request| {
+        let body = String::from_utf8_lossy(&request.body);
+        let concerns = request.line().starts_with("POST /instagram/") && body.contains(address);
+        let fails = concerns
+            && left
+                .fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1))
+                .is_ok();
+        fails.then(|| {
+            Answer::Bytes(reply(
+                "400 Bad Request",
+                "Content-Type: application/json\r\n",
+                NOT_FETCHED,
+            ))
+        })
+    })
+}
+
+#[test]
+fn an_address_that_opens_for_us_is_tried_through_all_attempts() {
+    let world = World::sqlite();
+    let account = world.account("instagram", 1, "alder");
+    let pictures = Hostile::answers(|_| reply("200 OK", "Content-Type: image/jpeg\r\n", PICTURE));
+    let media = json!([
+        {"url": format!("{}/first.jpg", pictures.url)}, {"url": format!("{}/second.jpg", pictures.url)},
+    ]);
+    let front = fetches_badly(&world, "/second.jpg", 3);
+    world.due([post(account, "two").with("media", media)]);
+    let run = || {
+        let mut command = world.publisher(&["run"]);
+        command.env("PUBLISHER_SANDBOX", format!("{}/", front.url));
+        Ended::from(command.output().unwrap())
+    };
+    for attempts in 1..=3 {
+        run().exits(0);
+        assert_eq!(
+            world.value("SELECT status || ' ' || attempts FROM posts"),
+            format!("pending {attempts}")
+        );
+        let error = world.value("SELECT error FROM posts");
+        assert!(
+            error.contains("media 2") && error.contains("can't fetch the media"),
+            "{error}"
+        );
+        world.let_time_pass();
+    }
+    run().exits(0);
+    assert_eq!(world.statuses(), "published 1");
+    let posts = world.get("api/posts");
+    assert_eq!(posts[0]["media"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn one_that_opens_for_nobody_is_final() {
+    let world = World::sqlite();
+    let account = world.account("instagram", 1, "alder");
+    let asked = AtomicUsize::new(0);
+    // It goes away between our look and theirs.
+    let pictures = Hostile::answers(move |_| match asked.fetch_add(1, Relaxed) {
+        0 => reply("200 OK", "Content-Type: image/jpeg\r\n", PICTURE),
+        _ => reply("404 Not Found", "", b""),
+    });
+    let front = fetches_badly(&world, "/gone.jpg", 9);
+    world.due([post(account, "one").with(
+        "media",
+        json!([{"url": format!("{}/gone.jpg", pictures.url)}]),
+    )]);
+    let mut command = world.publisher(&["run"]);
+    command.env("PUBLISHER_SANDBOX", format!("{}/", front.url));
+    let ended = Ended::from(command.output().unwrap());
+    refused(ended, 1, &["does not open for us either", "404"]);
+    assert_eq!(world.statuses(), "failed 1");
 }

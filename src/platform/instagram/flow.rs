@@ -181,12 +181,8 @@ async fn make(session: &Session<'_>, place: usize) -> Result<Item, Failure> {
     };
     let body = content::medium(content, role, medium, url.as_deref())?;
     let reply = post(session, "media", &body).await?;
-    if is_unfetched(&reply) && session.post.attempts <= 1 {
-        // The address opened for us just now: once, it is tried again.
-        return Err(Failure::Retry {
-            after: Some(PAUSE),
-            reason: classify(&reply, Effect::Prepares).reason().clone(),
-        });
+    if is_unfetched(&reply) {
+        return Err(unfetched(session, place, medium, &reply).await);
     }
     let made: Made = accept(&reply, Effect::Prepares).map_err(|failure| match failure {
         Failure::Rejected { reason } if media.len() > 1 => Failure::Rejected {
@@ -208,6 +204,31 @@ async fn make(session: &Session<'_>, place: usize) -> Result<Item, Failure> {
         ready: false,
         upload,
     })
+}
+
+/// What it means that Instagram could not open an address. Nothing is live yet, so as long as it opens for us it is
+/// tried again, through all attempts: their servers, or the medium's, have their moments.
+async fn unfetched(session: &Session<'_>, place: usize, medium: &Media, reply: &Reply) -> Failure {
+    let theirs = classify(reply, Effect::Prepares).reason().clone();
+    match media::look(place + 1, medium, session.api.http).await {
+        Err(Failure::Rejected { reason }) => Failure::Rejected {
+            reason: Reason {
+                message: format!(
+                    "{}; it does not open for us either: {}",
+                    theirs.message, reason.message
+                ),
+                ..theirs
+            },
+        },
+        _ => Failure::Retry {
+            after: None,
+            reason: Reason {
+                class: "media_unavailable",
+                message: format!("{}: {}", named(place + 1, medium), theirs.message),
+                ..theirs
+            },
+        },
+    }
 }
 
 /// What the medium is. In a later run it may have to be looked at again.
