@@ -4,6 +4,9 @@
 
 mod support;
 
+#[path = "readme/typed.rs"]
+mod typed;
+
 use std::collections::BTreeSet;
 
 use support::world::{Ended, World, bare_publisher, post};

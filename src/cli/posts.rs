@@ -96,7 +96,7 @@ struct Add {
     /// A link that the post shares.
     #[arg(long, value_name = "URL")]
     link: Option<String>,
-    /// A picture, video or document: a URL or a path; can be given several times.
+    /// A picture, video or document: a URL (https or s3) or a path; can be given several times.
     #[arg(long, value_name = "URL|PATH")]
     media: Vec<String>,
     /// A description of the first, second … --media, for those who can't see it.
