@@ -139,11 +139,14 @@ pub struct ClaimedPost {
     pub checkpoint: Option<Value>,
     /// Where it goes.
     pub account: Account,
+    /// Why its row can't be read, if that is so: then nothing is known of what it says.
+    #[serde(skip)]
+    pub unreadable: Option<String>,
 }
 
 impl Action {
     /// What is done with a post of which the claim does not say: it is not sent.
-    fn safest() -> Self {
+    pub(crate) fn safest() -> Self {
         Self::Recover
     }
 }

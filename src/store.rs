@@ -16,7 +16,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::account::{Account, AccountId};
-use crate::post::{Action, ClaimedPost, PostId};
+use crate::post::{Action, ClaimedPost, Content, PostId};
 
 pub mod migrate;
 mod postgres;
@@ -256,29 +256,73 @@ struct DueRow<T = ClaimedPost> {
     places: Option<std::collections::HashMap<PostId, (i64, Action)>>,
 }
 
+/// What can be read of a post in any case: the database sees to its shape. What an application wrote freely (JSON of any
+/// depth, numbers of any size) is passed over.
 #[derive(Deserialize)]
-struct PostNumber {
+struct Skeleton {
     id: PostId,
+    #[serde(default)]
+    place: i64,
+    #[serde(default = "Action::safest")]
+    action: Action,
+    scheduled_at: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+    attempts: u32,
+    max_attempts: u32,
+    account: AccountSkeleton,
+}
+
+#[derive(Deserialize)]
+struct AccountSkeleton {
+    id: AccountId,
+    owner: String,
+    platform: String,
+    external_id: String,
+}
+
+impl Skeleton {
+    /// The post, of which nobody knows what it says.
+    fn unreadable(self, why: &serde_json::Error) -> ClaimedPost {
+        let account = Account {
+            id: self.account.id,
+            owner: self.account.owner,
+            platform: self.account.platform,
+            external_id: self.account.external_id,
+            display_name: String::new(),
+            credentials: None,
+            token_expires_at: None,
+            settings: serde_json::Map::new(),
+        };
+        ClaimedPost {
+            id: self.id,
+            place: self.place,
+            action: self.action,
+            content: Content::default(),
+            scheduled_at: self.scheduled_at,
+            expires_at: self.expires_at,
+            attempts: self.attempts,
+            max_attempts: self.max_attempts,
+            checkpoint: None,
+            account,
+            unreadable: Some(format!(
+                "the row can't be read ({why}); correct its media, options or checkpoint, or its account's settings"
+            )),
+        }
+    }
 }
 
 impl DueRow {
-    /// A post that an application wrote so that it can't be read (JSON of any depth, numbers of any size) must not
-    /// hold up the others: its row then says the rest.
+    /// A post that an application wrote so that it can't be read must not hold up the others: it fails alone.
     fn read(row: &str) -> Result<Self, StoreError> {
         let why = match serde_json::from_str(row) {
             Ok(row) => return Ok(row),
             Err(why) => why,
         };
-        let row: DueRow<PostNumber> = parse(row)?;
-        tracing::error!(
-            post.id = row.post.map(|post| post.id),
-            %why,
-            "a post can't be read and was passed over; correct its media, options or checkpoint"
-        );
+        let row: DueRow<Skeleton> = parse(row)?;
         Ok(Self {
             now: row.now,
             schema: row.schema,
-            post: None,
+            post: row.post.map(|post| post.unreadable(&why)),
             held_by: row.held_by,
             places: row.places,
         })

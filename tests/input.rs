@@ -13,6 +13,8 @@ mod media;
 mod shown;
 #[path = "input/spreadsheets.rs"]
 mod spreadsheets;
+#[path = "input/strangers.rs"]
+mod strangers;
 #[path = "input/urls.rs"]
 mod urls;
 #[path = "input/words.rs"]
@@ -240,6 +242,20 @@ on_both! {
         assert_eq!(ended.stderr.lines().count(), 2, "{ended:?}");
         assert!(ended.stderr.contains("40001") && ended.stderr.contains("nonsense"), "{ended:?}");
         assert_eq!(world.statuses(), "failed 2, published 1");
+    }
+
+    fn a_row_that_can_not_be_read_fails_alone(world: World) {
+        let account = world.account("slack", 1, "alder");
+        let ids = world.due([post(account, "deep"), post(account, "fine"), post(account, "in doubt")]);
+        let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+        world.execute(&format!("UPDATE posts SET media = '{deep}' WHERE body <> 'fine'"));
+        world.execute("UPDATE posts SET status = 'unconfirmed', attempts = 1 WHERE body = 'in doubt'");
+        let shown = world.run(&["--dry-run"]).exits(1);
+        assert!(shown.stdout.contains("can't be read"), "{shown:?}");
+        let ended = world.run(&[]).exits(1);
+        assert!(ended.stderr.contains(&format!("post {} (slack:C00000001) failed: the row can't be read", ids[0])), "{ended:?}");
+        // What may be live is never called failed.
+        assert_eq!(world.statuses(), "failed 1, published 1, unconfirmed 1");
     }
 
     fn a_newer_schema_is_left_alone(world: World) {

@@ -151,7 +151,8 @@ fn its_sql_works() {
     let role = format!("app_{}", std::process::id());
     let grants = block("GRANT USAGE")
         .replace(" app;", &format!(" {role};"))
-        .replace(" TO app ", &format!(" TO {role} "));
+        .replace(" TO app ", &format!(" TO {role} "))
+        .replace(" TO app\n", &format!(" TO {role}\n"));
     world.execute(&format!("CREATE ROLE {role}; {grants}"));
     world.due(
         (0..12).map(|n| post(1, &format!("post {n}")).with("scheduled_at", "2030-01-01T00:00:00Z")),
@@ -163,4 +164,87 @@ fn its_sql_works() {
     assert_eq!(world.statuses(), "canceled 1, pending 13");
     let instant = "SELECT to_char(scheduled_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') FROM posts WHERE external_ref = 'cms-4711'";
     assert_eq!(world.value(instant), "2030-03-31 07:00");
+
+    // And that is all that it may do.
+    let stranger = world.account("slack", 90, "somebody else");
+    world.due([post(stranger, "theirs").with("scheduled_at", "2030-01-01T00:00:00Z")]);
+    world.execute("UPDATE posts SET status = 'failed' WHERE id = 3");
+    for (attack, why) in [
+        (
+            "SELECT checkpoint FROM publisher.posts",
+            "permission denied",
+        ),
+        (
+            "SELECT claim, history FROM publisher.posts",
+            "permission denied",
+        ),
+        (
+            "SELECT credentials FROM publisher.accounts",
+            "permission denied",
+        ),
+        ("SELECT * FROM publisher.runs", "permission denied"),
+        (
+            "INSERT INTO publisher.posts (account_id, body, scheduled_at, status, published_at) \
+          VALUES (1, 'x', now(), 'published', 'infinity')",
+            "permission denied",
+        ),
+        (
+            "INSERT INTO publisher.posts (account_id, body, scheduled_at, checkpoint) VALUES (1, 'x', now(), '{}')",
+            "permission denied",
+        ),
+        (
+            "INSERT INTO publisher.posts (account_id, body, scheduled_at, attempts) VALUES (1, 'x', now(), 1)",
+            "permission denied",
+        ),
+        (
+            &format!(
+                "INSERT INTO publisher.posts (account_id, body, scheduled_at) VALUES ({stranger}, 'x', now())"
+            ),
+            "row-level security",
+        ),
+        (
+            "UPDATE publisher.posts SET status = 'unconfirmed' WHERE id = 4",
+            "row-level security",
+        ),
+        (
+            "UPDATE publisher.posts SET status = 'published' WHERE id = 4",
+            "row-level security",
+        ),
+        (
+            "UPDATE publisher.posts SET due_at = now() WHERE id = 4",
+            "permission denied",
+        ),
+        (
+            "UPDATE publisher.posts SET account_id = 2 WHERE id = 4",
+            "permission denied",
+        ),
+        ("DELETE FROM publisher.posts", "permission denied"),
+        ("LOCK TABLE publisher.posts", "permission denied"),
+        (
+            "LOCK TABLE publisher.posts IN ROW EXCLUSIVE MODE",
+            "permission denied",
+        ),
+        (
+            "SELECT publisher.when_due('{}', 'SELECT 1')",
+            "permission denied",
+        ),
+        (
+            "INSERT INTO publisher.limits (scope, \"window\", max) VALUES ('owner:acme', 'day', 0)",
+            "permission denied",
+        ),
+    ] {
+        let error = world
+            .try_execute(&format!("SET ROLE {role}; {attack}"))
+            .unwrap_err();
+        assert!(error.contains(why), "{attack}: {error}");
+    }
+    // What it may not see it changes nothing of.
+    world.execute(&format!(
+        "SET ROLE {role}; UPDATE publisher.posts SET body = 'mine'"
+    ));
+    assert_eq!(
+        world.value("SELECT body FROM posts WHERE body = 'theirs'"),
+        "theirs"
+    );
+    assert_eq!(world.value("SELECT body FROM posts WHERE id = 3"), "post 2");
 }

@@ -106,6 +106,9 @@ fn plan(
 }
 
 fn validated(post: &ClaimedPost, options: &Options, media: &media::Policy) -> Plan {
+    if let Some(why) = &post.unreadable {
+        return Plan::Reject(vec![why.clone()]);
+    }
     let problems = match platform::by_name(&post.account.platform) {
         Some(platform) => review::problems(
             platform,

@@ -128,7 +128,11 @@ pub async fn run(command: Run, config: &Config) -> Result<Exit, Failed> {
     // From here on a signal drains instead of killing.
     let stop = Stop::listen()?;
     if migrates {
-        migrate(&config.database).await?;
+        // What is under way is undone with its connection.
+        tokio::select! {
+            migrated = migrate(&config.database) => drop(migrated?),
+            exit = stop.asked() => return Ok(exit),
+        }
     }
     // Nothing has begun yet that would have to be brought to an end.
     let mut store = tokio::select! {

@@ -261,6 +261,9 @@ fn prepare(
         Action::Recover => return prepare_recovery(post, settings, keyrings),
         Action::Publish => {}
     }
+    if let Some(why) = &post.unreadable {
+        return Err(rejected(why.clone()).into());
+    }
     let platform = platform::by_name(&post.account.platform).ok_or_else(|| {
         let known = platform::names().join(", ");
         let name = &post.account.platform;
@@ -292,6 +295,7 @@ fn prepare_recovery(
     keyrings: &mut Keyrings,
 ) -> Result<Prepared, Box<Refused>> {
     let platform = platform::by_name(&post.account.platform).ok_or_else(interrupted)?;
+    // Of one that can't be read the credentials are none.
     let sealed = post
         .account
         .credentials

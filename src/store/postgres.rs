@@ -18,8 +18,9 @@ const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(40);
 /// Settings that end with the transaction, sent with BEGIN in one round trip: a session setting would stay in a pooled
 /// connection for strangers. A sequential scan is never wanted here, whatever the statistics say right after an
 /// import; compiling a millisecond's query takes longer than the query. The statements are made for READ COMMITTED:
-/// at any other level, which the server may have for its default, two runs at once would fail each other.
-const SETTINGS: &str = "SET LOCAL statement_timeout = '30s'; SET LOCAL idle_in_transaction_session_timeout = '60s'; \
+/// at any other level, which the server may have for its default, two runs at once would fail each other. Names without
+/// a schema are the server's own: where others may create functions in `public`, theirs would run with our rights.
+const SETTINGS: &str = "SET LOCAL search_path = pg_catalog; SET LOCAL statement_timeout = '30s'; SET LOCAL idle_in_transaction_session_timeout = '60s'; \
                         SET LOCAL jit = off; SET LOCAL enable_seqscan = off";
 
 #[derive(Debug)]
@@ -100,10 +101,17 @@ impl Postgres {
         let connection = self.connection().await?;
         let work = async {
             let mut transaction = connection.begin().await?;
-            // The lock ends with the transaction; the number is this program's own.
-            sqlx::raw_sql("SELECT pg_advisory_xact_lock(5067418302415)")
-                .execute(&mut *transaction)
-                .await?;
+            let found = version(&mut transaction).await?;
+            if migrate::missing(found).is_empty() {
+                return Ok(found);
+            }
+            // The lock ends with the transaction. Its number is this program's own, but any role can take it.
+            sqlx::raw_sql(
+                "SET LOCAL search_path = pg_catalog; SET LOCAL lock_timeout = '30s'; SET LOCAL statement_timeout = '10min'; \
+                 SELECT pg_advisory_xact_lock(5067418302415)",
+            )
+            .execute(&mut *transaction)
+            .await?;
             let found = version(&mut transaction).await?;
             for (place, migration) in migrate::missing(found).iter().enumerate() {
                 sqlx::raw_sql(migration.postgres)

@@ -32,6 +32,7 @@ on_both_databases!(
     nothing_due_changes_nothing,
     the_databases_own_clock_is_the_default,
     one_unreadable_post_holds_nobody_up,
+    a_row_out_of_bounds_is_refused,
 );
 
 fn ids(claim: &Claim) -> Vec<PostId> {
@@ -547,11 +548,67 @@ async fn one_unreadable_post_holds_nobody_up(world: World) {
     let sound = raw.post(account, 2).await;
     let mut store = world.store().await;
     let claim = store.claim(&request()).await.unwrap();
-    assert_eq!(ids(&claim), [sound]);
-    // They wait for a person, as what a dead run left does, and are not sent.
-    for id in [odd, big] {
-        assert_eq!(raw.status(id).await, "publishing");
+    assert_eq!(ids(&claim), [odd, big, sound]);
+    // They are claimed to fail alone: nothing is known of what they say.
+    for post in &claim.posts[..2] {
+        let why = post.unreadable.as_ref().unwrap();
+        assert!(
+            why.contains("correct its media, options or checkpoint"),
+            "{why}"
+        );
+        assert_eq!((post.content.body.as_str(), post.attempts), ("", 1));
+        assert_eq!(post.account.label(), claim.posts[2].account.label());
     }
+    assert_eq!(claim.posts[2].unreadable, None);
+}
+
+/// What is beyond a row's bounds is refused when it is written, whoever writes it.
+async fn a_row_out_of_bounds_is_refused(world: World) {
+    let mut raw = world.raw().await;
+    let account = raw.account("ada", "slack").await;
+    let post = raw.post(account, 1).await;
+    let far = match world.backend {
+        Backend::Postgres => "infinity",
+        Backend::Sqlite => "infinitely late",
+    };
+    for (column, value) in [
+        ("body", json!("x".repeat(262_145))),
+        ("link", json!("x".repeat(8193))),
+        ("media", json!(["x".repeat(262_145)])),
+        ("options", json!({"x": "y".repeat(262_145)})),
+        ("history", json!(["x".repeat(8_388_609)])),
+        (
+            "checkpoint",
+            json!("\"".to_owned() + &"x".repeat(8_388_609) + "\""),
+        ),
+        ("group_id", json!("x".repeat(1025))),
+        ("attempts", json!(1_000_001)),
+        ("max_attempts", json!(i32::MAX)),
+        ("published_at", json!(far)),
+    ] {
+        let mut row =
+            json!({"account_id": account, "body": "a", "scheduled_at": "2026-03-01T09:00:00Z"});
+        row[column] = value.clone();
+        let error = raw
+            .try_insert("posts", &row)
+            .await
+            .expect_err(column)
+            .to_string();
+        assert!(
+            error.contains("bounds") || error.contains("posts_"),
+            "{column}: {error}"
+        );
+        let text = value.as_str().map_or(value.to_string(), ToOwned::to_owned);
+        let update = format!("UPDATE posts SET {column} = '{text}' WHERE id = {post}");
+        assert!(raw.try_run(&update).await.is_err(), "{column}");
+    }
+    let fits = json!({
+        "account_id": account, "body": "x".repeat(262_144), "scheduled_at": "2026-03-01T09:00:00Z",
+        "attempts": 1_000_000, "max_attempts": 1_000_000,
+    });
+    raw.insert("posts", &fits).await;
+    let claim = world.store().await.claim(&request()).await.unwrap();
+    assert_eq!(claim.posts.len(), 2);
 }
 
 /// Text that SQLite keeps and PostgreSQL refuses: half an emoji as an escape, and bytes that are no UTF-8.
@@ -570,7 +627,7 @@ async fn sqlite_hands_out_the_rest_beside_broken_text() {
     .await;
     let sound = raw.post(account, 2).await;
     let claim = world.store().await.claim(&request()).await.unwrap();
-    assert_eq!(ids(&claim), [broken, sound]);
-    assert_eq!(claim.posts[0].content.body, "a\u{fffd}b");
-    assert_eq!(raw.status(half).await, "publishing");
+    assert_eq!(ids(&claim), [half, broken, sound]);
+    assert!(claim.posts[0].unreadable.is_some());
+    assert_eq!(claim.posts[1].content.body, "a\u{fffd}b");
 }

@@ -2,8 +2,9 @@
 
 use futures::future::join_all;
 use publisher::store::{Database, Store, StoreError, migrate};
+use serde_json::json;
 
-use crate::support::database::{Backend, World, request};
+use crate::support::database::{Backend, Raw, World, request};
 
 on_both_databases!(
     a_second_migration_does_nothing,
@@ -37,7 +38,109 @@ on_nothing!(
     several_migrations_at_once_apply_it_once,
     the_check_says_how_to_make_it,
     a_claim_says_how_to_make_it,
+    a_database_of_the_version_before_is_brought_up_to_date,
 );
+
+/// The schema of the first version, as it was released.
+async fn make_first_version(raw: &mut Raw) {
+    match raw {
+        Raw::Sqlite(_) => {
+            raw.run(include_str!("../../migrations/sqlite/0001_publisher.sql"))
+                .await;
+            raw.run("PRAGMA user_version = 1").await;
+        }
+        Raw::Postgres(_) => {
+            raw.run(include_str!("../../migrations/postgres/0001_publisher.sql"))
+                .await;
+            raw.run(
+                "CREATE TABLE publisher.migrations (version bigint PRIMARY KEY, name text NOT NULL, \
+                 applied_at timestamptz NOT NULL DEFAULT now()); \
+                 INSERT INTO publisher.migrations (version, name) VALUES (1, '0001_publisher')",
+            )
+            .await;
+        }
+    }
+}
+
+/// Rows that the version before took and this one does not are cut, and so not sent; all others are as they were.
+async fn a_database_of_the_version_before_is_brought_up_to_date(world: World) {
+    let mut raw = world.raw().await;
+    make_first_version(&mut raw).await;
+    let account = raw.account("ada", "slack").await;
+    let sound = raw.post(account, 5).await;
+    let large = raw
+        .post_with(account, 4, json!({"body": "x".repeat(300_000)}))
+        .await;
+    let claimed = raw
+        .post_with(
+            account,
+            3,
+            json!({
+                "media": [{"url": "x".repeat(300_000)}], "status": "publishing", "claim": uuid::Uuid::new_v4(),
+                "lease_until": "2100-01-01T00:00:00.000Z",
+            }),
+        )
+        .await;
+    let many = raw
+        .post_with(
+            account,
+            2,
+            json!({"attempts": i32::MAX, "max_attempts": i32::MAX}),
+        )
+        .await;
+    let beyond = match world.backend {
+        Backend::Postgres => "infinity",
+        Backend::Sqlite => "~",
+    };
+    let ever = raw
+        .post_with(
+            account,
+            1,
+            json!({"status": "published", "published_at": beyond}),
+        )
+        .await;
+    let before = raw.post_row(sound).await;
+    let message = configuration(migrate::check(&world.database).await);
+    assert!(
+        message.contains("version 1, this program needs 2"),
+        "{message}"
+    );
+    assert_eq!(
+        migrate::run(&world.database).await.unwrap(),
+        ["0002_bounds"]
+    );
+
+    assert_eq!(raw.post_row(sound).await, before);
+    let row = raw.post_row(large).await;
+    assert_eq!(
+        (&row["status"], &row["error_class"]),
+        (&json!("failed"), &json!("rejected"))
+    );
+    assert!(
+        row["error"].as_str().unwrap().contains("256 KiB"),
+        "{row:?}"
+    );
+    assert_eq!(row["body"].as_str().unwrap().len(), 65_536);
+    let row = raw.post_row(claimed).await;
+    assert_eq!(
+        (&row["status"], &row["media"]),
+        (&json!("unconfirmed"), &json!([]))
+    );
+    let row = raw.post_row(many).await;
+    assert_eq!(
+        (&row["status"], &row["attempts"]),
+        (&json!("pending"), &json!(1_000_000))
+    );
+    let at = raw.post_row(ever).await["published_at"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(at.starts_with("20"), "{at}");
+    // And it works: also the row whose count can't grow.
+    let claim = world.store().await.claim(&request()).await.unwrap();
+    let ids: Vec<i64> = claim.posts.iter().map(|post| post.id).collect();
+    assert_eq!(ids, [sound, claimed, many]);
+}
 
 #[track_caller]
 fn configuration(result: Result<impl std::fmt::Debug, StoreError>) -> String {
@@ -50,8 +153,8 @@ fn configuration(result: Result<impl std::fmt::Debug, StoreError>) -> String {
 async fn make_newer(world: &World) {
     let mut raw = world.raw().await;
     raw.run(match world.backend {
-        Backend::Sqlite => "PRAGMA user_version = 2",
-        Backend::Postgres => "INSERT INTO migrations (version, name) VALUES (2, '0002_next')",
+        Backend::Sqlite => "PRAGMA user_version = 3",
+        Backend::Postgres => "INSERT INTO migrations (version, name) VALUES (3, '0003_next')",
     })
     .await;
 }
@@ -59,7 +162,7 @@ async fn make_newer(world: &World) {
 async fn it_is_made_from_nothing(world: World) {
     assert_eq!(migrate::found(&world.database).await.unwrap(), 0);
     let applied = migrate::run(&world.database).await.unwrap();
-    assert_eq!(applied, ["0001_publisher"]);
+    assert_eq!(applied, ["0001_publisher", "0002_bounds"]);
     assert_eq!(
         migrate::found(&world.database).await.unwrap(),
         migrate::version()
@@ -92,11 +195,11 @@ async fn several_migrations_at_once_apply_it_once(world: World) {
         .into_iter()
         .flat_map(|run| run.expect("each succeeds"))
         .collect();
-    assert_eq!(applied, ["0001_publisher"]);
+    assert_eq!(applied, ["0001_publisher", "0002_bounds"]);
     migrate::check(&world.database).await.unwrap();
     if world.backend == Backend::Postgres {
         let mut raw = world.raw().await;
-        assert_eq!(raw.number("SELECT count(*) FROM migrations").await, 1);
+        assert_eq!(raw.number("SELECT count(*) FROM migrations").await, 2);
     }
 }
 
@@ -136,10 +239,10 @@ async fn a_newer_schema_is_left_alone(world: World) {
         configuration(migrate::check(&world.database).await),
         configuration(migrate::run(&world.database).await),
     ] {
-        assert!(message.contains("version 2"), "{message}");
+        assert!(message.contains("version 3"), "{message}");
         assert!(message.contains("install a newer publisher"), "{message}");
     }
-    assert_eq!(migrate::found(&world.database).await.unwrap(), 2);
+    assert_eq!(migrate::found(&world.database).await.unwrap(), 3);
     assert_eq!(raw.dump().await, before);
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use publisher::post::PostId;
-use publisher::store::Request;
+use publisher::store::{Request, migrate};
 use serde_json::json;
 use sqlx::PgConnection;
 
@@ -124,7 +124,7 @@ async fn hold_a_claim(connection: &mut PgConnection, limit: u32) -> Vec<String> 
     );
     let request = request();
     let argument = json!({
-        "claim": request.run, "now": request.now, "schema": 1, "limit": limit, "expiry_seconds": 86400,
+        "claim": request.run, "now": request.now, "schema": migrate::version(), "limit": limit, "expiry_seconds": 86400,
         "lease_seconds": 900, "platforms": null, "owners": null,
     });
     sqlx::raw_sql("BEGIN")

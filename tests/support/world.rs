@@ -325,6 +325,14 @@ impl World {
             .block_on(async { Raw::connect(&self.direct_url).await.run(sql).await });
     }
 
+    /// The same, where the database may refuse it: what it says then.
+    pub fn try_execute(&self, sql: &str) -> Result<(), String> {
+        let tried = self
+            .runtime
+            .block_on(async { Raw::connect(&self.direct_url).await.try_run(sql).await });
+        tried.map_err(|error| error.to_string())
+    }
+
     /// As if the time had come for everything that waits: the next look, the next try, a lease's end.
     pub fn let_time_pass(&self) {
         self.execute(

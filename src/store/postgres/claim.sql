@@ -18,7 +18,8 @@ claimed AS (
         claim = ($1::jsonb->>'claim')::uuid,
         lease_until = coalesce(($1::jsonb->>'now')::timestamptz, now())
                       + make_interval(secs => ($1::jsonb->>'lease_seconds')::float8),
-        attempts = p.attempts + CASE WHEN locked.action = 'publish' THEN 1 ELSE 0 END
+        -- A number at its bound stays there: the row's CHECK would refuse the whole claim.
+        attempts = least(p.attempts + CASE WHEN locked.action = 'publish' THEN 1 ELSE 0 END, 1000000)
     FROM locked
     WHERE p.id = locked.id
     RETURNING p.*, locked.place, locked.action

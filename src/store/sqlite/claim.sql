@@ -6,7 +6,8 @@ UPDATE posts
 SET status = 'publishing',
     claim = ?1->>'claim',
     lease_until = (SELECT lease_until FROM clock),
-    attempts = attempts + (picked.action = 'publish'),
+    -- A number at its bound stays there: the bounds' trigger would refuse the whole claim.
+    attempts = min(attempts + (picked.action = 'publish'), 1000000),
     updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
 FROM picked
 -- The + leaves one way to do it, from the picked to their posts: without statistics the other, from every post to
