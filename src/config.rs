@@ -14,6 +14,7 @@ use crate::exit::Failed;
 use crate::media::{self, S3};
 use crate::platform;
 use crate::store::Database;
+use crate::trust;
 
 /// How late a post may be published, unless it or a person says otherwise.
 pub const DEFAULT_EXPIRY: Duration = Duration::from_hours(24);
@@ -232,7 +233,7 @@ impl File {
 
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Self, Failed> {
-        let text = std::fs::read_to_string(path)
+        let text = trust::read(path)
             .map_err(|e| Failed::configuration(format!("{}: {e}", path.display())))?;
         let file: Self = toml::from_str(&text)
             .map_err(|e| Failed::configuration(format!("{}: {e}", path.display())))?;
@@ -249,10 +250,20 @@ impl File {
         }
         for (name, settings) in &file.platforms {
             check_limits(name, settings)
+                .and_then(|()| check_base(name, settings))
                 .map_err(|why| Failed::configuration(format!("{}: {why}", path.display())))?;
         }
         Ok(file)
     }
+}
+
+/// Whether tokens may go where the configuration sends them.
+fn check_base(name: &str, settings: &PlatformSettings) -> Result<(), String> {
+    let base = settings
+        .base_url
+        .as_ref()
+        .map_or(Ok(()), trust::check_stand_in);
+    base.map_err(|why| format!("[platforms.{name}] base_url: {why}"))
 }
 
 /// Whether every corrected figure is one of the platform's, and a number that makes sense.

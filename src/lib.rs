@@ -107,6 +107,7 @@ pub mod schedule;
 pub mod secret;
 pub mod suggest;
 pub mod tokens;
+pub mod trust;
 
 pub mod http;
 pub mod media;

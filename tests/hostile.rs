@@ -16,8 +16,7 @@ use support::world::{World, post};
 impl World {
     /// Slack is the hostile server, LinkedIn the sandbox.
     fn with_slack_at(&self, hostile: &Hostile) {
-        let file = format!("[platforms.slack]\nbase_url = \"{}\"\n", hostile.url);
-        std::fs::write(self.path("publisher.toml"), file).unwrap();
+        self.slack_at(&hostile.url);
         self.due([
             post(self.account("slack", 1, "alder"), "to the hostile one"),
             post(

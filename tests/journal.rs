@@ -28,8 +28,7 @@ impl World {
     }
 
     fn slack_is(&self, hostile: &Hostile) {
-        let file = format!("[platforms.slack]\nbase_url = \"{}\"\n", hostile.url);
-        std::fs::write(self.path("publisher.toml"), file).unwrap();
+        self.slack_at(&hostile.url);
     }
 
     /// How many posts the journal says were sent or settled, beside what its first line says.

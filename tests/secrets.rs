@@ -9,7 +9,6 @@
 mod support;
 
 use std::cell::{Cell, RefCell};
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
@@ -202,15 +201,9 @@ fn refuse(place: &str, text: &[u8], word: &str) {
 
 /// Where every platform is this server.
 fn platforms_are(world: &World, url: &str) {
-    let mut file = "request_timeout = \"5s\"\n".to_owned();
-    for platform in platform::names() {
-        writeln!(
-            file,
-            "[platforms.{platform}]\nbase_url = \"{url}/{platform}\""
-        )
-        .unwrap();
-    }
-    std::fs::write(world.path("publisher.toml"), file).unwrap();
+    world.platforms_at("request_timeout = \"5s\"", |platform| {
+        format!("{url}/{platform}")
+    });
 }
 
 /// One account of each platform.

@@ -81,7 +81,7 @@ struct Add {
     #[arg(long, value_name = "TIME", value_parser = schedule::parse_time)]
     token_expires_at: Option<DateTime<Utc>>,
     /// Where a first access token is bought, if only a refresh token is given: this sandbox instead of the platform.
-    #[arg(long, env = "PUBLISHER_SANDBOX", value_name = "URL")]
+    #[arg(long, env = "PUBLISHER_SANDBOX", value_name = "URL", value_parser = crate::trust::stand_in)]
     sandbox: Option<Url>,
 }
 

@@ -90,7 +90,7 @@ pub struct Run {
     )]
     fail_on: Vec<FailOn>,
     /// Send all traffic to a sandbox at URL/PLATFORM/… instead of the platforms.
-    #[arg(long, env = "PUBLISHER_SANDBOX", value_name = "URL")]
+    #[arg(long, env = "PUBLISHER_SANDBOX", value_name = "URL", value_parser = crate::trust::stand_in)]
     sandbox: Option<Url>,
     /// First create the schema or bring it up to date.
     #[arg(long)]

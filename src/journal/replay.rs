@@ -20,6 +20,7 @@ use crate::run;
 use crate::store::{Outcomes, Store, instant};
 use crate::summary::Summary;
 use crate::text::one_line;
+use crate::trust;
 
 /// What dead runs had left unrecorded.
 #[derive(Debug, Default)]
@@ -88,7 +89,8 @@ fn files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
             Some(EXTENSION) => journals.push(path),
             // One that can't be removed today is tomorrow's.
             Some(DRAFT_EXTENSION)
-                if File::open(&path).is_ok_and(|file| file.try_lock().is_ok()) =>
+                if trust::open(&path, OpenOptions::new().read(true))
+                    .is_ok_and(|file| file.try_lock().is_ok()) =>
             {
                 std::fs::remove_file(&path).ok();
             }
@@ -121,7 +123,8 @@ struct Dead {
 impl Dead {
     /// `None` if its run, or another one's replay, has it.
     fn open(path: &Path) -> Result<Option<Self>, String> {
-        let mut file = match OpenOptions::new().read(true).append(true).open(path) {
+        let opened = trust::open(path, OpenOptions::new().read(true).append(true));
+        let mut file = match opened {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.to_string()),

@@ -338,7 +338,8 @@ fn without_token(post: &ClaimedPost) -> Outcome {
     }
 }
 
-/// Where an account's requests go: the configuration's address, the sandbox, or the platform.
+/// Where an account's requests go: to the sandbox, which a flag asked for, else to the configuration's address, else to the
+/// platform.
 pub(crate) fn base(
     account: &Account,
     platform: &dyn Platform,
@@ -351,8 +352,8 @@ pub(crate) fn base(
         is_stand_in: true,
     };
     match (own, sandbox) {
-        (Some(url), _) => stand_in(url.as_str().trim_end_matches('/').to_owned()),
-        (None, Some(url)) => {
+        (Some(url), None) => stand_in(url.as_str().trim_end_matches('/').to_owned()),
+        (_, Some(url)) => {
             let url = url.as_str().trim_end_matches('/');
             stand_in(format!("{url}/{}", platform.name()))
         }

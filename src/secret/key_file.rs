@@ -9,6 +9,7 @@ use secrecy::ExposeSecret;
 
 use super::{Key, fill, to_hex};
 use crate::exit::Failed;
+use crate::trust;
 
 /// Puts the key there unless another process was first: then that one's key stays.
 pub(super) fn create(path: &Path, key: &Key) -> Result<(), Failed> {
@@ -41,7 +42,7 @@ pub(super) fn load(path: &Path) -> Result<Key, Failed> {
     let shown = path.display();
     let unreadable =
         |e: std::io::Error| Failed::configuration(format!("{shown}: the key can't be read: {e}"));
-    let mut file = File::open(path).map_err(unreadable)?;
+    let mut file = trust::open(path, OpenOptions::new().read(true)).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
     if metadata.mode() & 0o077 != 0 {
         return Err(Failed::configuration(format!(

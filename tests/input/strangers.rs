@@ -1,10 +1,30 @@
 //! What others try who share the machine or the database.
 
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use sqlx::{Connection, PgConnection};
 
-use crate::support::world::{World, ended, post, signal};
+use super::refused;
+use crate::support::hostile::{Hostile, reply};
+use crate::support::world::{Ended, World, ended, post, signal};
+
+/// Gives a file to nobody, where the tests may; else to everybody to write, which is as bad.
+fn give_away(path: &Path) {
+    let is_root = Command::new("id").arg("-u").output().unwrap().stdout == b"0\n";
+    if is_root {
+        chown(path, Some(65_534), Some(65_534)).unwrap();
+    } else {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666)).unwrap();
+    }
+}
+
+fn pipe(path: &Path) {
+    let made = Command::new("mkfifo").arg(path).status().unwrap();
+    assert!(made.success());
+}
 
 /// Where a role may create functions in `public`, one of its own must not run with our rights.
 #[test]
@@ -54,4 +74,118 @@ fn a_lock_of_a_stranger_holds_no_run_up() {
     let ended = ended(run).exits(143);
     assert!(told.elapsed() < Duration::from_secs(20), "{ended:?}");
     world.block_on(async { stranger.ping().await.unwrap() });
+}
+
+/// One that a stranger put into the working directory sent every token to its address.
+#[test]
+fn a_configuration_of_a_stranger_is_not_believed() {
+    let world = World::sqlite();
+    world.due([post(world.account("slack", 1, "alder"), "hi")]);
+    let thief = Hostile::answers(|_| reply("200 OK", "", b"{}"));
+    let file = world.path("publisher.toml");
+    let write = || {
+        std::fs::write(
+            &file,
+            format!("[platforms.slack]\nbase_url = \"{}\"\n", thief.url),
+        )
+        .unwrap();
+    };
+    write();
+    give_away(&file);
+    let ended = world.run(&[]);
+    refused(ended, 78, &["publisher.toml: "]);
+    // What everybody may write is everybody's.
+    std::fs::remove_file(&file).unwrap();
+    write();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o646)).unwrap();
+    refused(world.run(&[]), 78, &["others may write it", "chmod go-w"]);
+    // A pipe holds nobody up.
+    std::fs::remove_file(&file).unwrap();
+    pipe(&file);
+    refused(world.run(&[]), 78, &["not a regular file"]);
+    std::fs::remove_file(&file).unwrap();
+    // Tokens go nowhere in clear text.
+    std::fs::write(
+        &file,
+        "[platforms.slack]\nbase_url = \"http://slack.example.com\"\n",
+    )
+    .unwrap();
+    refused(
+        world.run(&[]),
+        78,
+        &["[platforms.slack] base_url", "clear text"],
+    );
+    std::fs::remove_file(&file).unwrap();
+    let elsewhere = world.run(&["--sandbox", "http://sandbox.example.com"]);
+    refused(elsewhere, 2, &["--sandbox", "clear text"]);
+    assert_eq!(thief.requests(), 0);
+    world.run(&[]).exits(0);
+}
+
+/// Whoever asks for the sandbox gets nothing else.
+#[test]
+fn the_sandbox_wins_over_the_file() {
+    let world = World::sqlite();
+    world.due([post(world.account("slack", 1, "alder"), "hi")]);
+    let other = Hostile::answers(|_| reply("200 OK", "", b"{}"));
+    world.slack_at(&other.url);
+    let sandbox = world.sandbox.url.clone();
+    world.run(&["--sandbox", &sandbox]).exits(0);
+    assert_eq!(
+        (world.statuses().as_str(), other.requests()),
+        ("published 1", 0)
+    );
+    let mut check = world.publisher(&["accounts", "check"]);
+    Ended::from(check.env("PUBLISHER_SANDBOX", &sandbox).output().unwrap()).exits(0);
+    assert_eq!(other.requests(), 0);
+}
+
+/// A journal that somebody else wrote must not call a post published.
+#[test]
+fn a_journal_of_a_stranger_is_not_believed() {
+    let world = World::sqlite();
+    let posts = world.due((0..2).map(|n| post(world.account("slack", n, "alder"), "hi")));
+    world.faults(&["slack:hang"]);
+    let mut run = world.start(&[]);
+    world.await_until("it is in flight", |world| world.stat("/published") > 0);
+    run.kill().unwrap();
+    run.wait().unwrap();
+    world.faults(&[]);
+    let journal = crate::support::files::listed(&world.path("state/journal"))
+        .pop()
+        .unwrap();
+    give_away(&journal);
+    let beside = journal.with_file_name("planted.jsonl");
+    let extension = journal.extension().unwrap();
+    pipe(&beside.with_extension(extension));
+    let ended = world.run(&["--fail-on", "none"]).exits(0);
+    assert!(
+        ended
+            .stderr
+            .contains("journals of other runs are left alone"),
+        "{ended:?}"
+    );
+    assert!(ended.stderr.contains("not a regular file"), "{ended:?}");
+    assert_eq!(world.statuses(), format!("publishing {}", posts.len()));
+    assert!(journal.exists());
+}
+
+#[test]
+fn a_key_file_of_a_stranger_is_not_believed() {
+    let world = World::sqlite();
+    world.due([post(world.account("slack", 1, "alder"), "hi")]);
+    let key = world.path("state/encryption.key");
+    std::fs::create_dir_all(world.path("state")).unwrap();
+    let run = || {
+        let mut command = world.publisher(&["run"]);
+        Ended::from(command.env_remove("ENCRYPTION_KEY").output().unwrap())
+    };
+    std::fs::write(&key, crate::support::world::KEY).unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    run().exits(0);
+    give_away(&key);
+    refused(run(), 78, &["encryption.key"]);
+    std::fs::remove_file(&key).unwrap();
+    pipe(&key);
+    refused(run(), 78, &["encryption.key", "not a regular file"]);
 }

@@ -23,13 +23,13 @@ pub fn content(path: &Path) -> Option<Vec<u8>> {
     }
 }
 
-/// Each file in a directory and those below it, and what is in it.
+/// Each regular file in a directory and those below it, and what is in it.
 pub fn contents(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let each = |path: PathBuf| {
         if path.is_dir() {
             return contents(&path);
         }
-        let content = content(&path);
+        let content = path.is_file().then(|| content(&path)).flatten();
         content.map(|content| (path, content)).into_iter().collect()
     };
     listed(directory).into_iter().flat_map(each).collect()

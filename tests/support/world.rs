@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use publisher::account::{Credentials, NewAccount};
+use publisher::platform;
 use publisher::sandbox::{Fault, Sandbox, Settings};
 use publisher::secret::{self, Key};
 use publisher::store::{Database, Store, migrate};
@@ -283,9 +284,38 @@ impl World {
             .current_dir(self.dir.path())
             .env("DATABASE_URL", &self.database_url)
             .env("ENCRYPTION_KEY", KEY)
-            .env("PUBLISHER_STATE_DIR", self.path("state"))
-            .env("PUBLISHER_SANDBOX", &self.sandbox.url);
+            .env("PUBLISHER_STATE_DIR", self.path("state"));
+        // The sandbox would win over the addresses in the file.
+        let file = self.path("publisher.toml");
+        let settings = file
+            .is_file()
+            .then(|| std::fs::read_to_string(file).unwrap());
+        if !settings.is_some_and(|settings| settings.contains("base_url")) {
+            command.env("PUBLISHER_SANDBOX", &self.sandbox.url);
+        }
         command
+    }
+
+    /// Writes a configuration file with these lines in which each platform is at the address that it is given.
+    pub fn platforms_at(&self, lines: &str, url: impl Fn(&str) -> String) {
+        let platforms = platform::names().into_iter().map(|name| {
+            let url = url(name);
+            format!("[platforms.{name}]\nbase_url = \"{url}\"\n")
+        });
+        let file = format!(
+            "{lines}\nallow_private_media = true\n{}",
+            platforms.collect::<String>()
+        );
+        std::fs::write(self.path("publisher.toml"), file).unwrap();
+    }
+
+    /// Writes one in which Slack is this server, and the others are the sandbox.
+    pub fn slack_at(&self, url: &str) {
+        let sandbox = self.sandbox.url.trim_end_matches('/');
+        self.platforms_at("", |name| match name {
+            "slack" => url.to_owned(),
+            _ => format!("{sandbox}/{name}"),
+        });
     }
 
     /// Runs `publisher run` with these arguments to its end.

@@ -32,7 +32,7 @@ pub(super) struct Check {
     #[arg(long, value_parser = PossibleValuesParser::new(platform::names()))]
     platform: Option<String>,
     /// Ask this sandbox instead of the platforms.
-    #[arg(long, env = "PUBLISHER_SANDBOX", value_name = "URL")]
+    #[arg(long, env = "PUBLISHER_SANDBOX", value_name = "URL", value_parser = crate::trust::stand_in)]
     sandbox: Option<Url>,
     /// As a JSON list.
     #[arg(long)]

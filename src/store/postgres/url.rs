@@ -1,7 +1,6 @@
 //! What a PostgreSQL URL says, in the forms in which libpq, hosting providers and other programs' settings write it.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -9,6 +8,8 @@ use percent_encoding::percent_decode_str;
 use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use url::{Url, form_urlencoded};
+
+use crate::trust::is_local;
 
 /// How long a connection may take to be made, unless the URL says otherwise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -400,21 +401,6 @@ fn connect_timeout(text: &str) -> Result<Option<Duration>, String> {
         .unwrap_or(0)
         .min(LONGEST_CONNECT_TIMEOUT);
     Ok((seconds > 0).then(|| Duration::from_secs(seconds)))
-}
-
-/// Whether a host is this machine or one beside it, so that what is sent there crosses no foreign wire: loopback, a name
-/// without a dot (containers give them to each other), or under a domain for private use.
-fn is_local(host: &str) -> bool {
-    let address = host.split('%').next().unwrap_or_default();
-    if host.starts_with('/') {
-        return true;
-    }
-    if let Ok(address) = address.parse::<IpAddr>() {
-        return address.to_canonical().is_loopback();
-    }
-    let host = host.trim_end_matches('.').to_ascii_lowercase();
-    let private = [".internal", ".local", ".localhost"];
-    !host.contains('.') || private.iter().any(|domain| host.ends_with(domain))
 }
 
 #[cfg(test)]
