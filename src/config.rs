@@ -84,7 +84,7 @@ pub struct File {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MediaSettings {
-    /// A local file must be in one of these, symbolic links resolved. Empty: any file that the user may read.
+    /// A local file must be in one of these, symbolic links resolved. Empty: no local files.
     pub directories: Vec<PathBuf>,
     /// Where the object store is that `s3://` addresses name, if it is not Amazon's.
     pub s3_endpoint: Option<Url>,

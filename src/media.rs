@@ -42,7 +42,7 @@ const ANY_TYPE: &str = "application/octet-stream";
 pub struct Policy {
     /// Whether URLs may lead to private addresses too: for tests and the sandbox.
     pub allow_private: bool,
-    /// A local file must be in one of these, symbolic links resolved. Empty: any file that the user may read.
+    /// A local file must be in one of these, symbolic links resolved. Empty: there are none.
     pub directories: Vec<PathBuf>,
     /// What opens `s3://` addresses. None: they are refused.
     pub s3: Option<S3>,

@@ -31,10 +31,13 @@ fn http() -> Http {
 }
 
 fn http_with(policy: Policy) -> Http {
-    let policy = Policy {
+    let mut policy = Policy {
         allow_private: true,
         ..policy
     };
+    if policy.directories.is_empty() {
+        policy.directories.push("/".into());
+    }
     Http::new(Timeouts::default(), policy)
 }
 

@@ -27,6 +27,7 @@ fn peak_kib() -> u64 {
 async fn streamed(media: &Media) -> u64 {
     let policy = Policy {
         allow_private: true,
+        directories: vec!["/".into()],
         ..Policy::default()
     };
     let http = Http::new(Timeouts::default(), policy);

@@ -133,6 +133,7 @@ async fn in_directory(directory: &Path, latency: Duration, keep: bool) -> Result
     let timeouts = Timeouts::default();
     let media = media::Policy {
         allow_private: true,
+        directories: vec![directory.to_owned()],
         ..media::Policy::default()
     };
     let lease = claim::lease(time_budget, timeouts.upload);

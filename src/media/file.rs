@@ -1,8 +1,9 @@
 //! Local files: which may be opened, and their bytes as they are sent.
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::ops::Range;
+use std::os::fd::AsRawFd;
 use std::path::{Component, Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -14,6 +15,7 @@ use super::facts::{self, Facts};
 use super::{ANY_TYPE, Broken, Policy, Source, Wanted, declared_type};
 use crate::outcome::{Failure, Reason};
 use crate::post::Media;
+use crate::trust;
 
 /// How much of a file is in memory at once.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -140,53 +142,50 @@ impl Reading {
 /// The file, opened, if it is one and may be.
 fn checked(path: &Path, policy: &Policy) -> Result<(File, Metadata), String> {
     let shown = path.display();
-    let allowed = allowed(path, policy)?;
+    let directories = policy.directories.iter();
+    let directories: Vec<PathBuf> = directories
+        .filter_map(|at| fs::canonicalize(at).ok())
+        .collect();
+    let is_inside = |path: &Path| directories.iter().any(|at| path.starts_with(at));
     let unreadable = |error| unreadable(path, &error);
-    // Asked first: to open a pipe would wait for somebody to write to it.
-    let metadata = fs::metadata(&allowed).map_err(unreadable)?;
-    if metadata.is_dir() {
+    let resolved = match fs::canonicalize(path) {
+        Ok(resolved) if is_inside(&resolved) => resolved,
+        // Whether a file outside exists is nobody's business.
+        Err(error) if plainly_inside(path, &policy.directories) => return Err(unreadable(error)),
+        _ => return Err(outside(path, policy)),
+    };
+    if fs::metadata(&resolved).map_err(unreadable)?.is_dir() {
         return Err(format!("{shown} is a directory; name a file"));
     }
-    if !metadata.is_file() {
-        return Err(format!("{shown} is not a regular file"));
+    let file = match trust::open_regular(&resolved, OpenOptions::new().read(true)) {
+        Err(error) if error.kind() == ErrorKind::InvalidInput => {
+            return Err(format!("{shown} is not a regular file"));
+        }
+        opened => opened.map_err(unreadable)?,
+    };
+    // What was asked for may have been exchanged before it was opened: a link in its place, or a directory on its way.
+    let opened = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    if !opened.is_ok_and(|opened| is_inside(&opened)) {
+        return Err(outside(path, policy));
     }
-    let file = File::open(&allowed).map_err(unreadable)?;
-    // What was asked may have been exchanged before it was opened.
     let metadata = file.metadata().map_err(unreadable)?;
-    if !metadata.is_file() {
-        return Err(format!("{shown} is not a regular file"));
-    }
     Ok((file, metadata))
 }
 
-/// The path, without symbolic links where it must be in certain directories.
-fn allowed(path: &Path, policy: &Policy) -> Result<PathBuf, String> {
+fn outside(path: &Path, policy: &Policy) -> String {
+    let shown = path.display();
     if policy.directories.is_empty() {
-        return Ok(path.to_owned());
+        return format!(
+            "the file {shown} is on this machine, and no media are taken from there: name their directories \
+             (`directories` in [media], or PUBLISHER_MEDIA_DIRECTORIES)"
+        );
     }
-    let outside = || {
-        let directories = policy.directories.iter();
-        let directories: Vec<_> = directories.map(|at| at.display().to_string()).collect();
-        format!(
-            "the file {} is not in the media directories ({}; `directories` in [media])",
-            path.display(),
-            directories.join(", ")
-        )
-    };
-    let resolved = match fs::canonicalize(path) {
-        Ok(resolved) => resolved,
-        // Whether a file outside exists is nobody's business.
-        Err(error) if plainly_inside(path, &policy.directories) => {
-            return Err(unreadable(path, &error));
-        }
-        Err(_) => return Err(outside()),
-    };
     let directories = policy.directories.iter();
-    let mut resolved_directories = directories.filter_map(|at| fs::canonicalize(at).ok());
-    if !resolved_directories.any(|at| resolved.starts_with(at)) {
-        return Err(outside());
-    }
-    Ok(resolved)
+    let directories: Vec<_> = directories.map(|at| at.display().to_string()).collect();
+    let directories = directories.join(", ");
+    format!(
+        "the file {shown} is not in the media directories ({directories}; `directories` in [media])"
+    )
 }
 
 fn plainly_inside(path: &Path, directories: &[PathBuf]) -> bool {

@@ -5,9 +5,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use sqlx::{Connection, PgConnection};
 
 use super::refused;
+use crate::on_both;
 use crate::support::hostile::{Hostile, reply};
 use crate::support::world::{Ended, World, ended, post, signal};
 
@@ -188,4 +190,35 @@ fn a_key_file_of_a_stranger_is_not_believed() {
     std::fs::remove_file(&key).unwrap();
     pipe(&key);
     refused(run(), 78, &["encryption.key", "not a regular file"]);
+}
+
+on_both! {
+    /// Whoever may write a row, or a file to import, could have any file posted.
+    fn a_row_reads_no_file_of_the_machine(world: World) {
+        let account = world.account("slack", 1, "alder");
+        let secret = world.path("secret.txt");
+        std::fs::write(&secret, "the family silver").unwrap();
+        let files = [secret.to_str().unwrap(), "/etc/passwd", "/proc/self/environ", "publisher.toml"];
+        world.due(files.map(|path| {
+            post(account, path).with("media", json!([{"path": path}])).with("options", json!({"upload": true}))
+        }));
+        let tell = |arguments: &[&str]| {
+            let mut command = world.publisher(arguments);
+            Ended::from(command.env_remove("PUBLISHER_MEDIA_DIRECTORIES").output().unwrap())
+        };
+        let ended = tell(&["run"]).exits(1);
+        assert!(ended.stderr.contains("no media are taken from there"), "{ended:?}");
+        assert_eq!((world.statuses().as_str(), world.stat("/requests")), ("failed 4", 0));
+        let csv = format!("account,body,media,scheduled_at\n1,a,{},now\n", secret.display());
+        std::fs::write(world.path("a.csv"), csv).unwrap();
+        refused(tell(&["posts", "import", "a.csv"]), 1, &["a.csv:2:3: media: ", "PUBLISHER_MEDIA_DIRECTORIES"]);
+        // With directories, those alone.
+        world.execute("UPDATE posts SET status = 'pending', due_at = scheduled_at");
+        let mut run = world.publisher(&["run"]);
+        std::fs::create_dir(world.path("media")).unwrap();
+        run.env("PUBLISHER_MEDIA_DIRECTORIES", world.path("media"));
+        let ended = Ended::from(run.output().unwrap()).exits(1);
+        assert!(ended.stderr.contains("is not in the media directories"), "{ended:?}");
+        assert_eq!(world.stat("/requests"), 0);
+    }
 }

@@ -4,9 +4,11 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use futures::StreamExt;
+use publisher::http::{Http, Timeouts};
 use publisher::media::{self, Policy, examine, open, open_part, public_url};
 use publisher::post::Content;
 use serde_json::json;
@@ -60,7 +62,7 @@ async fn the_bytes_tell_the_type_not_the_name() {
     fs::write(&path, b"\xff\xd8\xff\xe0 and so on").unwrap();
     let source = open(&file_at(&path), &http(), 1000).await.unwrap();
     assert_eq!(source.mime, "image/jpeg");
-    assert_eq!(problems(&path, &Policy::default()), [""; 0]);
+    assert_eq!(problems(&path, &http().media), [""; 0]);
 }
 
 #[tokio::test]
@@ -144,6 +146,79 @@ async fn files_outside_the_media_directories_stay_closed() {
             inside.join("missing.jpg").display()
         )]
     );
+}
+
+/// A link that is exchanged between the look at it and its opening.
+#[test]
+fn a_link_that_is_swapped_in_a_race_leads_nowhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let (inside, outside) = (folder.path().join("media"), folder.path().join("private"));
+    fs::create_dir(&inside).unwrap();
+    fs::create_dir(&outside).unwrap();
+    fs::write(inside.join("a.jpg"), "jpeg").unwrap();
+    fs::write(outside.join("key"), "hush").unwrap();
+    let policy = Policy {
+        directories: vec![inside.clone()],
+        ..Policy::default()
+    };
+    let link = inside.join("link.jpg");
+    let ended = AtomicBool::new(false);
+    let (mut read, mut refused) = (0, 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let draft = inside.join("draft");
+            for target in [inside.join("a.jpg"), outside.join("key")].iter().cycle() {
+                symlink(target, &draft).unwrap();
+                fs::rename(&draft, &link).unwrap();
+                if ended.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let http = http_with(policy);
+            for _ in 0..1500 {
+                match open(&file_at(&link), &http, 10).await {
+                    Ok(source) => {
+                        assert_eq!(received(source).await, (b"jpeg".to_vec(), None));
+                        read += 1;
+                    }
+                    Err(_) => refused += 1,
+                }
+            }
+        });
+        ended.store(true, Ordering::Relaxed);
+    });
+    assert!(
+        read > 0 && refused > 0,
+        "{read} were read, {refused} refused"
+    );
+}
+
+/// Without a word of directories, none is open.
+#[tokio::test]
+async fn no_file_is_taken_unless_its_directory_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.jpg");
+    fs::write(&path, "jpeg").unwrap();
+    for path in [
+        &path,
+        Path::new("/etc/passwd"),
+        Path::new("/proc/self/environ"),
+    ] {
+        let told = problems(path, &Policy::default());
+        assert!(
+            told[0].contains("no media are taken from there"),
+            "{told:?}"
+        );
+        let http = Http::new(Timeouts::default(), Policy::default());
+        let refused = open(&file_at(path), &http, 10).await.unwrap_err();
+        assert!(verdict(&refused).starts_with("rejected: "), "{refused:?}");
+    }
 }
 
 #[tokio::test]

@@ -592,7 +592,10 @@ async fn a_nul_in_a_reply_is_spelled_out(world: World) {
     assert_eq!(row["history"][0]["warnings"], json!(["ww"]));
     assert_eq!(raw.post_row(second).await["error"], "no\\u{0}pe");
     assert_eq!(raw.post_row(third).await["error_code"], "4");
-    assert_eq!(raw.account_row(account).await["blocked_reason"], "too\\u{0}many");
+    assert_eq!(
+        raw.account_row(account).await["blocked_reason"],
+        "too\\u{0}many"
+    );
 }
 
 async fn any_text_comes_back_as_it_was(world: World) {

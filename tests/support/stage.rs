@@ -115,6 +115,7 @@ impl Stage {
         };
         let media = media::Policy {
             allow_private: true,
+            directories: vec!["/".into()],
             ..media::Policy::default()
         };
         Http::new(timeouts, media)

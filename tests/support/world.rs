@@ -284,7 +284,8 @@ impl World {
             .current_dir(self.dir.path())
             .env("DATABASE_URL", &self.database_url)
             .env("ENCRYPTION_KEY", KEY)
-            .env("PUBLISHER_STATE_DIR", self.path("state"));
+            .env("PUBLISHER_STATE_DIR", self.path("state"))
+            .env("PUBLISHER_MEDIA_DIRECTORIES", self.media_directories());
         // The sandbox would win over the addresses in the file.
         let file = self.path("publisher.toml");
         let settings = file
@@ -316,6 +317,12 @@ impl World {
             "slack" => url.to_owned(),
             _ => format!("{sandbox}/{name}"),
         });
+    }
+
+    /// Its own directory, and that of the samples.
+    fn media_directories(&self) -> String {
+        let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/src/sandbox/samples");
+        format!("{}:{samples}", self.dir.path().display())
     }
 
     /// Runs `publisher run` with these arguments to its end.
