@@ -42,8 +42,8 @@ Start with `publisher demo`: the whole job on a throw-away database, against a b
 Exit codes: 0 nothing due, or all is recorded; 1 a person is needed; 2 wrong usage; 70 a bug; \
 74 sent but not recorded; 75 the database is away; 78 configuration; 130, 143 stopped by a signal.
 
-PUBLISHER_MEDIA_DIRECTORIES (DIR:DIR) names where posts may take local media from; without it, or `directories` in \
-[media], there are none.
+PUBLISHER_MEDIA_DIRECTORIES (DIR:DIR) and PUBLISHER_MEDIA_BUCKETS (NAME,NAME) name where posts may take local media \
+and s3:// objects from; without them, or `directories` and `buckets` in [media], there are none.
 
 ENCRYPTION_KEY (32 bytes, as 64 hex digits or base64) opens the accounts' tokens. Where it is not set, SQLite has a \
 key file in the state directory, made on first use.";
@@ -123,6 +123,8 @@ struct Environment {
     aws: Vec<(String, SecretString)>,
     /// `PUBLISHER_MEDIA_DIRECTORIES`, with colons between them.
     media_directories: Option<String>,
+    /// `PUBLISHER_MEDIA_BUCKETS`, with commas between them.
+    media_buckets: Option<String>,
     /// Whether a sandbox stands in for the platforms: its media are on private addresses.
     sandbox: bool,
     /// `PUBLISHER_<PLATFORM>_CLIENT_ID` and `…_SECRET`, where one is set.
@@ -152,6 +154,7 @@ impl Environment {
                 .filter_map(|(name, value)| Some((name, value.into_string().ok()?.into())))
                 .collect(),
             media_directories: Self::variable("PUBLISHER_MEDIA_DIRECTORIES"),
+            media_buckets: Self::variable("PUBLISHER_MEDIA_BUCKETS"),
             sandbox: std::env::var_os("PUBLISHER_SANDBOX").is_some(),
             apps: platform::names()
                 .into_iter()
@@ -293,6 +296,10 @@ impl std::io::Write for Log {
 
 fn config(global: &Global, environment: Environment) -> Result<Config, Failed> {
     let mut file = file(global, &environment)?;
+    if let Some(buckets) = &environment.media_buckets {
+        let names = buckets.split([',', ' ']).filter(|name| !name.is_empty());
+        file.media.buckets = names.map(ToOwned::to_owned).collect();
+    }
     if let Some(directories) = &environment.media_directories {
         file.media.directories = std::env::split_paths(directories).collect();
     }

@@ -86,6 +86,10 @@ pub struct File {
 pub struct MediaSettings {
     /// A local file must be in one of these, symbolic links resolved. Empty: no local files.
     pub directories: Vec<PathBuf>,
+    /// Which buckets objects may come from, as `s3://bucket/key`. Empty: none.
+    pub buckets: Vec<String>,
+    /// Whether the machine's credentials service is asked where the `AWS_*` variables have no keys (no).
+    pub s3_instance_role: bool,
     /// Where the object store is that `s3://` addresses name, if it is not Amazon's.
     pub s3_endpoint: Option<Url>,
     /// Its region.
@@ -211,18 +215,19 @@ impl std::fmt::Display for Span {
 }
 
 impl File {
-    /// Which media may be opened, with the `AWS_*` variables of the environment. Without a word of an object store
-    /// there is none.
+    /// Which media may be opened, with the `AWS_*` variables of the environment. Without a bucket there is no object
+    /// store.
     pub fn media_policy(&self, variables: Vec<(String, SecretString)>) -> media::Policy {
         let settings = &self.media;
-        let named = settings.s3_endpoint.is_some() || settings.s3_region.is_some();
-        let s3 = (named || !variables.is_empty()).then(|| {
+        let s3 = (!settings.buckets.is_empty()).then(|| {
             S3::new(
                 settings.s3_endpoint.clone(),
                 settings.s3_region.clone(),
                 settings.s3_allow_http,
                 variables,
             )
+            .of_buckets(settings.buckets.clone())
+            .with_instance_role(settings.s3_instance_role)
         });
         media::Policy {
             allow_private: self.allow_private_media,

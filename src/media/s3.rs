@@ -38,6 +38,10 @@ pub struct S3 {
     endpoint: Option<Url>,
     region: Option<String>,
     allow_http: bool,
+    /// Which of its buckets media may come from.
+    buckets: Vec<String>,
+    /// Whether the machine may be asked for keys where the variables have none.
+    instance_role: bool,
     variables: Vec<(String, SecretString)>,
     /// Made when they are first needed.
     made: Arc<Mutex<Made>>,
@@ -60,8 +64,8 @@ impl fmt::Debug for S3 {
 
 impl S3 {
     /// A store at its own address, which has the bucket as the first part of the path, or Amazon's; in that region, or
-    /// the one of the `AWS_*` variables, else `us-east-1`; perhaps without TLS; opened by those variables' keys, or by
-    /// what the machine or container is given.
+    /// the one of the `AWS_*` variables, else `us-east-1`; perhaps without TLS; opened by those variables' keys. None of
+    /// its buckets is open.
     pub fn new(
         endpoint: Option<Url>,
         region: Option<String>,
@@ -72,9 +76,53 @@ impl S3 {
             endpoint,
             region,
             allow_http,
+            buckets: Vec::new(),
+            instance_role: false,
             variables,
             made: Arc::default(),
         }
+    }
+
+    /// Opens these buckets.
+    #[must_use]
+    pub fn of_buckets(mut self, buckets: Vec<String>) -> Self {
+        self.buckets = buckets;
+        self
+    }
+
+    /// Where the variables have no keys, asks the machine's credentials service (at a fixed address in its network).
+    #[must_use]
+    pub fn with_instance_role(mut self, may_ask: bool) -> Self {
+        self.instance_role = may_ask;
+        self
+    }
+
+    /// Whether an object of that bucket may be asked for, and with what.
+    fn check(&self, bucket: &str) -> Result<(), String> {
+        if !self.buckets.iter().any(|open| open == bucket) {
+            return Err(format!(
+                "the bucket {bucket} is not among those that media may come from (`buckets` in [media], or \
+                 PUBLISHER_MEDIA_BUCKETS)"
+            ));
+        }
+        let has = |name: &str| {
+            self.variables
+                .iter()
+                .any(|(known, value)| known == name && !value.expose_secret().is_empty())
+        };
+        // What a container or a cluster hands over is named in a variable of its own.
+        let is_given = has("AWS_ACCESS_KEY_ID") && has("AWS_SECRET_ACCESS_KEY")
+            || has("AWS_WEB_IDENTITY_TOKEN_FILE")
+            || has("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
+            || has("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+        if is_given || self.instance_role {
+            return Ok(());
+        }
+        Err(
+            "there are no keys for the object store: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or \
+             s3_instance_role = true in [media] where the machine has a role"
+                .to_owned(),
+        )
     }
 
     fn bucket(&self, name: &str) -> Result<(Arc<AmazonS3>, Client), Failure> {
@@ -137,6 +185,7 @@ impl Object {
     pub(super) fn of(address: &str, s3: Option<&S3>) -> Result<Self, Failure> {
         let s3 = s3.ok_or_else(|| Failure::rejected(NO_STORE))?;
         let (bucket, key) = parts(address).map_err(Failure::rejected)?;
+        s3.check(bucket).map_err(Failure::rejected)?;
         let (store, client) = s3.bucket(bucket)?;
         Ok(Self {
             store,
@@ -170,8 +219,8 @@ impl Object {
     }
 }
 
-const NO_STORE: &str = "there is no object store for s3:// addresses; set s3_region or s3_endpoint in [media], or the \
-                        AWS_* variables";
+const NO_STORE: &str = "no media are taken from an object store: name its buckets (`buckets` in [media], or \
+                        PUBLISHER_MEDIA_BUCKETS)";
 
 /// Whether an address is meant as an object's.
 pub(super) fn is_s3(address: &str) -> bool {
@@ -181,8 +230,8 @@ pub(super) fn is_s3(address: &str) -> bool {
 
 /// Whether it could be opened.
 pub(super) fn check(address: &str, s3: Option<&S3>) -> Result<(), String> {
-    parts(address)?;
-    s3.map(|_| ()).ok_or_else(|| NO_STORE.to_owned())
+    let (bucket, _) = parts(address)?;
+    s3.ok_or_else(|| NO_STORE.to_owned())?.check(bucket)
 }
 
 /// The bucket and the key. A bucket's name becomes part of a host or a path, so nothing else may hide in it.

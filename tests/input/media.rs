@@ -103,7 +103,7 @@ on_both! {
     fn objects_of_a_store_are_added_looked_at_and_published(world: World) {
         let store = store();
         let settings = format!(
-            "[media]\ns3_endpoint = \"{}\"\ns3_region = \"eu-central-1\"\ns3_allow_http = true\n",
+            "[media]\nbuckets = [\"bucket-1\", \"bucket-2\", \"bucket-3\"]\ns3_endpoint = \"{}\"\ns3_region = \"eu-central-1\"\ns3_allow_http = true\n",
             store.url
         );
         std::fs::write(world.path("publisher.toml"), settings).unwrap();
@@ -134,9 +134,12 @@ on_both! {
         for post in posts.as_array().unwrap() {
             assert_eq!(post["media"][0]["bytes"], json!(PICTURE.len()), "{post}");
         }
+        // The operator's keys may open others, too.
+        refused(tell(&["posts", "add", "--account", "1", "--body", "a", "--media", "s3://payroll/a.jpg"]), 1,
+            &["the bucket payroll is not among those", "PUBLISHER_MEDIA_BUCKETS"]);
         // Without a store that is said.
         std::fs::remove_file(world.path("publisher.toml")).unwrap();
-        refused(world.tell(&["posts", "add", "--account", "1", "--body", "a", "--media", object]), 1, &["there is no object store"]);
+        refused(world.tell(&["posts", "add", "--account", "1", "--body", "a", "--media", object]), 1, &["no media are taken from an object store"]);
     }
 }
 

@@ -72,7 +72,8 @@ fn policy(endpoint: &str, allow_http: bool) -> Policy {
         region,
         allow_http,
         variables(),
-    );
+    )
+    .of_buckets(["bucket", "bucket-1"].map(ToOwned::to_owned).into());
     Policy {
         s3: Some(s3),
         ..Policy::default()
@@ -153,7 +154,7 @@ async fn a_store_that_refuses_is_explained() {
 
 #[tokio::test]
 async fn addresses_that_name_no_object_are_told_before_anything_is_sent() {
-    let no_store = "there is no object store for s3:// addresses";
+    let no_store = "no media are taken from an object store";
     let cases = [
         ("s3://bucket", "s3://bucket names no object"),
         ("s3://bucket/folder/", "s3://bucket/folder/ names no object"),
@@ -191,6 +192,51 @@ async fn addresses_that_name_no_object_are_told_before_anything_is_sent() {
     assert!(verdict(&refused).starts_with(&format!("rejected: {no_store}")));
 }
 
+/// Whatever the operator's keys open, only the buckets that are named are asked for; and nobody asks the machine for keys
+/// unless that is wanted.
+#[test]
+fn only_named_buckets_are_open_and_no_service_is_asked_unbidden() {
+    let problems = |policy: &Policy, address: &str| {
+        let content = Content {
+            media: vec![json!({"url": address})],
+            ..Content::default()
+        };
+        examine(&content, policy).1
+    };
+    let named = policy("https://store.example", false);
+    assert_eq!(problems(&named, "s3://bucket-1/a.jpg"), [""; 0]);
+    for address in [
+        "s3://payroll/a.jpg",
+        "S3://payroll/a.jpg",
+        "s3://bucket-10/a.jpg",
+    ] {
+        let told = problems(&named, address);
+        assert!(
+            told[0].contains("is not among those that media may come from"),
+            "{told:?}"
+        );
+    }
+    let without_keys = |may_ask| Policy {
+        s3: Some(
+            S3::new(
+                None,
+                None,
+                false,
+                vec![("AWS_REGION".to_owned(), "us-west-2".into())],
+            )
+            .of_buckets(vec!["bucket-1".to_owned()])
+            .with_instance_role(may_ask),
+        ),
+        ..Policy::default()
+    };
+    let told = problems(&without_keys(false), "s3://bucket-1/a.jpg");
+    assert!(told[0].contains("s3_instance_role = true"), "{told:?}");
+    assert_eq!(
+        problems(&without_keys(true), "s3://bucket-1/a.jpg"),
+        [""; 0]
+    );
+}
+
 #[test]
 fn the_keys_are_never_shown() {
     let shown = format!("{:?}", policy("https://me:word@store.example", false));
@@ -210,6 +256,7 @@ fn the_settings_file_names_directories_and_a_store() {
         directories = ["/srv/media"]
         s3_endpoint = "https://store.example"
         s3_region = "eu-central-1"
+        buckets = ["bucket-1"]
     "#;
     std::fs::write(&path, text).unwrap();
     let policy = File::read(&path).unwrap().media_policy(Vec::new());
@@ -217,9 +264,9 @@ fn the_settings_file_names_directories_and_a_store() {
     assert!(!policy.allow_private);
     let shown = format!("{:?}", policy.s3.unwrap());
     assert!(shown.contains("https://store.example") && shown.contains("eu-central-1"));
-    // Without a word of a store there is none.
+    // Without a bucket there is no store, whatever the variables are there for.
     assert!(File::default().media_policy(Vec::new()).s3.is_none());
-    assert!(File::default().media_policy(variables()).s3.is_some());
+    assert!(File::default().media_policy(variables()).s3.is_none());
     std::fs::write(&path, "[media]\ndirectory = \"/srv\"\n").unwrap();
     assert!(File::read(&path).is_err());
 }
