@@ -208,17 +208,24 @@ impl Api<'_> {
         self.credentials.access_token.expose_secret()
     }
 
-    /// Whether a URL that the platform named may be given the token: it is on the API's own origin, or on one of these
-    /// hosts.
-    pub fn trusts(&self, url: &str, hosts: &[&str]) -> bool {
+    /// Whether an upload may go to a URL that the platform named: on the API's host or one of these, and below one of
+    /// these paths. Anywhere else on its hosts the same request could do something else.
+    pub fn trusts(&self, url: &str, hosts: &[&str], paths: &[&str]) -> bool {
         let (Ok(url), Ok(base)) = (Url::parse(url), Url::parse(&self.base.url)) else {
             return false;
         };
-        let is_theirs = || {
+        let path = if self.base.is_stand_in {
+            let is_its = url.origin() == base.origin();
+            url.path()
+                .strip_prefix(base.path().trim_end_matches('/'))
+                .filter(|_| is_its)
+        } else {
             let host = url.host_str().unwrap_or_default();
-            url.scheme() == "https" && url.port().is_none() && hosts.contains(&host)
+            let is_theirs = hosts.contains(&host) || base.host_str() == Some(host);
+            Some(url.path())
+                .filter(|_| url.scheme() == "https" && url.port().is_none() && is_theirs)
         };
-        url.origin() == base.origin() || !self.base.is_stand_in && is_theirs()
+        path.is_some_and(|path| paths.iter().any(|below| path.starts_with(below)))
     }
 
     /// Id and secret of the application, where both are known: the account's own, else the configuration's.
@@ -464,5 +471,66 @@ pub(crate) mod testing {
         let reason = failure.reason();
         let code = reason.code.as_deref().unwrap_or("-");
         format!("{decision} [{}] {code}", reason.class)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_upload_goes_only_below_the_paths_for_uploads() {
+        let account: Account = serde_json::from_value(json!({
+            "id": 1, "owner": "o", "platform": "youtube", "external_id": "x", "credentials": null,
+            "token_expires_at": null,
+        }))
+        .unwrap();
+        let (credentials, app, http) = (Credentials::default(), App::default(), Http::default());
+        let trusts = |base: &str, is_stand_in, url: &str| {
+            let base = Base {
+                url: base.to_owned(),
+                is_stand_in,
+            };
+            let api = Api {
+                account: &account,
+                credentials: &credentials,
+                app: &app,
+                http: &http,
+                base: &base,
+                version: None,
+                limits: Limits::corrected(&[], None),
+                now: DateTime::UNIX_EPOCH,
+            };
+            api.trusts(url, &["up.example.com"], &["/upload/"])
+        };
+        for (url, fine) in [
+            ("https://up.example.com/upload/1?token=2", true),
+            ("https://api.example.com/upload/1", true),
+            ("https://api.example.com/v25.0/1?method=delete", false),
+            ("https://up.example.com/other", false),
+            ("https://up.example.com/upload/../other", false),
+            ("https://up.example.com:444/upload/1", false),
+            ("http://up.example.com/upload/1", false),
+            ("https://up.example.com.evil.example/upload/1", false),
+            ("https://up.example.com@evil.example/upload/1", false),
+            ("nonsense", false),
+        ] {
+            assert_eq!(trusts("https://api.example.com", false, url), fine, "{url}");
+        }
+        for (url, fine) in [
+            ("http://127.0.0.1:1/youtube/upload/1", true),
+            ("http://127.0.0.1:1/youtube/other", false),
+            ("http://127.0.0.1:1/upload/1", false),
+            ("http://127.0.0.1:2/youtube/upload/1", false),
+            ("https://up.example.com/upload/1", false),
+        ] {
+            assert_eq!(
+                trusts("http://127.0.0.1:1/youtube", true, url),
+                fine,
+                "{url}"
+            );
+        }
     }
 }

@@ -304,6 +304,7 @@ async fn taken(job: &Job, context: &Context<'_>) -> Result<Step, Failure> {
 }
 
 async fn one_step(job: &Job, context: &Context<'_>) -> Result<Step, Failure> {
+    let opened = job.opened(context)?;
     let checkpoint = job.checkpoint.borrow().clone();
     let credentials = job.keyring.credentials();
     let facts = job.facts.borrow().clone();
@@ -321,9 +322,9 @@ async fn one_step(job: &Job, context: &Context<'_>) -> Result<Step, Failure> {
         },
     };
     if job.recovers() {
-        return recover::look(job.platform, &session, checkpoint.as_ref()).await;
+        return recover::look(job.platform, &session, opened.as_ref()).await;
     }
-    job.platform.step(&session, checkpoint.as_ref()).await
+    job.platform.step(&session, opened.as_ref()).await
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {
@@ -350,7 +351,7 @@ fn decide(
             // A step that can wait has nothing in doubt.
             job.trail.sent.set(false);
             *job.doubt.borrow_mut() = None;
-            *job.checkpoint.borrow_mut() = Some(checkpoint);
+            job.keep(&checkpoint, context);
             let waiting = Outcome::Waiting {
                 due_at: now + after,
             };
@@ -368,7 +369,7 @@ fn decide(
         }) => {
             // It stays "sent": cut off here, it is unconfirmed.
             *job.doubt.borrow_mut() = Some(reason.clone());
-            *job.checkpoint.borrow_mut() = Some(checkpoint);
+            job.keep(&checkpoint, context);
             let mut unconfirmed = Outcome::Unconfirmed { reason };
             job.redact_outcome(&mut unconfirmed);
             if let Some(at) = in_time(after) {

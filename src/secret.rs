@@ -14,12 +14,14 @@ use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 use serde::Serialize;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::account::Credentials;
+use crate::account::{Account, Credentials};
 use crate::config::Config;
 use crate::exit::Failed;
+use crate::post::PostId;
 use crate::store::Database;
 
 mod key_file;
@@ -144,12 +146,20 @@ pub fn seal(
     external_id: &str,
     credentials: &Credentials,
 ) -> Result<String, Failed> {
+    seal_bytes(
+        key,
+        &plaintext(credentials),
+        &binding(&[VERSION, platform, external_id]),
+    )
+}
+
+fn seal_bytes(key: &Key, bytes: &[u8], binding: &[u8]) -> Result<String, Failed> {
     let mut sealed = vec![0; NONCE_BYTES];
     fill(&mut sealed)?;
     let nonce = XNonce::try_from(sealed.as_slice()).expect("it has the length of a nonce");
     let message = Payload {
-        msg: &plaintext(credentials),
-        aad: &binding(platform, external_id),
+        msg: bytes,
+        aad: binding,
     };
     let ciphertext = key
         .cipher()
@@ -197,6 +207,51 @@ pub fn open(
     external_id: &str,
     sealed: &str,
 ) -> Result<Credentials, OpenError> {
+    let plaintext = open_bytes(key, sealed, &binding(&[VERSION, platform, external_id]))?;
+    // serde's message may quote the value: it is dropped.
+    serde_json::from_slice(&plaintext).map_err(|_| OpenError::Contents)
+}
+
+/// Seals where an unfinished upload of a post stands: addresses that take its bytes are secrets, and one that was
+/// changed could spend the account's token elsewhere. `None` if this machine gives no random numbers.
+pub(crate) fn seal_checkpoint(
+    key: &Key,
+    account: &Account,
+    post: PostId,
+    checkpoint: &Value,
+) -> Option<Value> {
+    let sealed = seal_bytes(
+        key,
+        checkpoint.to_string().as_bytes(),
+        &bound_to(account, post),
+    );
+    sealed.ok().map(|sealed| json!({"sealed": sealed}))
+}
+
+/// Opens what [`seal_checkpoint`] sealed for that post.
+pub(crate) fn open_checkpoint(
+    key: &Key,
+    account: &Account,
+    post: PostId,
+    stored: &Value,
+) -> Result<Value, OpenError> {
+    let sealed = stored["sealed"].as_str().ok_or(OpenError::NotSealed)?;
+    let plaintext = open_bytes(key, sealed, &bound_to(account, post))?;
+    serde_json::from_slice(&plaintext).map_err(|_| OpenError::Contents)
+}
+
+fn bound_to(account: &Account, post: PostId) -> Vec<u8> {
+    let post = post.to_string();
+    binding(&[
+        "checkpoint",
+        VERSION,
+        &account.platform,
+        &account.external_id,
+        &post,
+    ])
+}
+
+fn open_bytes(key: &Key, sealed: &str, binding: &[u8]) -> Result<Vec<u8>, OpenError> {
     let (wanted, encoded) = parts(sealed).ok_or(OpenError::NotSealed)?;
     if wanted != key.id {
         return Err(OpenError::AnotherKey {
@@ -213,14 +268,11 @@ pub fn open(
     let nonce = XNonce::try_from(nonce).expect("it has the length of a nonce");
     let message = Payload {
         msg: ciphertext,
-        aad: &binding(platform, external_id),
+        aad: binding,
     };
-    let plaintext = key
-        .cipher()
+    key.cipher()
         .decrypt(&nonce, message)
-        .map_err(|_| OpenError::Damaged)?;
-    // serde's message may quote the value: it is dropped.
-    serde_json::from_slice(&plaintext).map_err(|_| OpenError::Contents)
+        .map_err(|_| OpenError::Damaged)
 }
 
 /// Key id and data of a sealed value.
@@ -234,9 +286,9 @@ fn parts(sealed: &str) -> Option<(&str, &str)> {
 }
 
 /// What the seal is bound to. Each part carries its length, so that no two accounts give the same bytes.
-fn binding(platform: &str, external_id: &str) -> Vec<u8> {
+fn binding(parts: &[&str]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for part in [VERSION, platform, external_id] {
+    for part in parts {
         bytes.extend((part.len() as u64).to_le_bytes());
         bytes.extend(part.as_bytes());
     }

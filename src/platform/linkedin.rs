@@ -60,6 +60,8 @@ use progress::{Progress, Stage};
 const VERSION: &str = "202609";
 /// Where its addresses for uploads and tokens are.
 const WWW: &str = "www.linkedin.com";
+/// Below which path it takes uploads.
+const UPLOADS: &str = "/dms-uploads/";
 /// How much of LinkedIn's own words goes into a message, in characters.
 const WORDS_LIMIT: usize = 300;
 

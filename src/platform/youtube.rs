@@ -50,6 +50,8 @@ mod tests;
 use options::Privacy;
 
 /// Where upload sessions live.
+/// Below which path its upload sessions are.
+const SESSIONS: &[&str] = &["/upload/youtube/v3/", "/resumable/upload/youtube/v3/"];
 const HOSTS: &[&str] = &["www.googleapis.com", "youtube.googleapis.com"];
 
 /// What the documentation says.

@@ -34,6 +34,7 @@ pub(super) struct Job {
     /// What its media are, as far as they were looked at.
     pub(super) facts: RefCell<Rc<[Facts]>>,
     pub(super) trail: Trail,
+    /// Sealed, as it is stored.
     pub(super) checkpoint: RefCell<Option<Value>>,
     pub(super) started: Cell<Option<Instant>>,
     /// Why it may be live already, while that is so.
@@ -60,6 +61,8 @@ impl Job {
     ) -> Result<Self, Box<Unstarted>> {
         match prepare(&post, settings, policy, keyrings) {
             Ok((platform, facts, keyring)) => {
+                let mut post = post;
+                forget_unknown_checkpoint(&mut post, settings);
                 let base = base(
                     &post.account,
                     platform,
@@ -103,6 +106,33 @@ impl Job {
     /// Whether it is not to be sent, but looked up: it may be live.
     pub(super) fn recovers(&self) -> bool {
         self.post.action == Action::Recover
+    }
+
+    /// Where its upload stands; nothing of a post in doubt may rest on a checkpoint that can't be opened.
+    pub(super) fn opened(&self, context: &Context<'_>) -> Result<Option<Value>, Failure> {
+        let stored = self.checkpoint.borrow();
+        let (Some(stored), Ok(key)) = (&*stored, &context.settings.key) else {
+            return Ok(None);
+        };
+        let opened = secret::open_checkpoint(key, &self.post.account, self.post.id, stored);
+        opened.map(Some).map_err(|_| Failure::Unconfirmed {
+            reason: Reason::new(
+                "unconfirmed",
+                format!(
+                    "its checkpoint was not made by this version with this key, and tells nothing; look at {} before it \
+                     is sent again",
+                    self.platform.title()
+                ),
+            ),
+        })
+    }
+
+    /// Keeps where its upload stands.
+    pub(super) fn keep(&self, checkpoint: &Value, context: &Context<'_>) {
+        let key = context.settings.key.as_ref().ok();
+        *self.checkpoint.borrow_mut() = key.and_then(|key| {
+            secret::seal_checkpoint(key, &self.post.account, self.post.id, checkpoint)
+        });
     }
 
     /// What becomes of it if nothing more is known: it is `lost` if it may be live, else `given_back`.
@@ -231,6 +261,19 @@ impl Keyrings {
         let keyring = Rc::new(keyring);
         self.0.insert(account.id, Rc::clone(&keyring));
         Ok(keyring)
+    }
+}
+
+/// A checkpoint that is not ours, or from before checkpoints were sealed, is as good as none for a post that is surely
+/// not live: it starts over. One in doubt keeps it; see [`Job::opened`].
+fn forget_unknown_checkpoint(post: &mut ClaimedPost, settings: &Settings) {
+    let (Some(stored), Ok(key)) = (&post.checkpoint, &settings.key) else {
+        return;
+    };
+    let opened = secret::open_checkpoint(key, &post.account, post.id, stored);
+    if let (Err(why), Action::Publish) = (opened, post.action) {
+        tracing::warn!(post.id = post.id, %why, "its checkpoint can't be opened; its upload starts over");
+        post.checkpoint = None;
     }
 }
 

@@ -3,6 +3,7 @@
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -220,5 +221,61 @@ on_both! {
         let ended = Ended::from(run.output().unwrap()).exits(1);
         assert!(ended.stderr.contains("is not in the media directories"), "{ended:?}");
         assert_eq!(world.stat("/requests"), 0);
+    }
+}
+
+on_both! {
+    /// A checkpoint names addresses that are given the owner's token, and so is believed only if it was sealed for this
+    /// post with the accounts' key.
+    fn a_forged_checkpoint_spends_no_token(world: World) {
+        std::fs::write(world.path("clip.mp4"), vec![7_u8; 70_000]).unwrap();
+        let account = world.account("youtube", 1, "alder");
+        let video = |body: &str| {
+            post(account, body)
+                .with("media", json!([{"path": world.path("clip.mp4")}]))
+                .with("options", json!({"title": body}))
+        };
+        let lines: Arc<Mutex<Vec<String>>> = Arc::default();
+        let heard = Arc::clone(&lines);
+        let front = Hostile::before(&world.sandbox.url, move |request| {
+            heard.lock().unwrap().push(request.line().to_owned());
+            None
+        });
+        let run = || {
+            let mut command = world.publisher(&["run", "--fail-on", "none", "--time-budget", "2s"]);
+            command.env("PUBLISHER_SANDBOX", format!("{}/", front.url));
+            Ended::from(command.output().unwrap()).exits(0)
+        };
+        let told = |part: &str| lines.lock().unwrap().iter().any(|line| line.contains(part));
+
+        // What is stored of an upload under way is sealed.
+        world.faults(&["youtube/upload:500"]);
+        let first = world.due([video("first")])[0];
+        run();
+        assert_eq!(world.statuses(), "pending 1");
+        assert!(told("upload_id="));
+        let dump = world.dump();
+        assert!(dump.contains("sealed") && !dump.contains("upload_id"), "{dump}");
+
+        // Forged in clear, copied from another post, or cut: it starts over. In doubt it is left to a person.
+        world.faults(&[]);
+        let forged = format!("{}/youtube/youtube/v3/channels?part=brandingSettings&upload_id=1", front.url);
+        let ids = world.due([video("forged"), video("copied"), video("cut"), video("doubt")]);
+        let plain = json!({"session": forged, "size": 70_000, "stored_bytes": 0, "upload": {"session": forged}});
+        for (id, checkpoint) in [(ids[0], format!("'{plain}'")), (ids[3], format!("'{plain}'"))] {
+            world.execute(&format!("UPDATE posts SET checkpoint = {checkpoint} WHERE id = {id}"));
+        }
+        world.execute(&format!(
+            "UPDATE posts SET checkpoint = (SELECT checkpoint FROM posts WHERE id = {first}) WHERE id = {}", ids[1]
+        ));
+        world.execute(&format!("UPDATE posts SET checkpoint = '{{\"sealed\": \"v1.00000000.AAAA\"}}' WHERE id = {}", ids[2]));
+        world.execute(&format!("UPDATE posts SET status = 'unconfirmed', attempts = 1 WHERE id = {}", ids[3]));
+        world.let_time_pass();
+        run();
+        assert!(!told("/v3/channels"), "{:#?}", lines.lock().unwrap());
+        assert_eq!(world.statuses(), "published 4, unconfirmed 1");
+        let error = world.value(&format!("SELECT error FROM posts WHERE id = {}", ids[3]));
+        assert!(error.contains("its checkpoint was not made by this version with this key"), "{error}");
+        assert_eq!(world.stat("/duplicates"), 0);
     }
 }

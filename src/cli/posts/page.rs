@@ -121,7 +121,10 @@ pub(super) fn page(post: &Value, zone: Option<Tz>) -> String {
             "options",
             said(post, "options").filter(|options| options != "{}"),
         ),
-        ("upload", said(post, "checkpoint")),
+        (
+            "upload",
+            said(post, "checkpoint").map(|_| "is under way".to_owned()),
+        ),
         ("group", said(post, "group_id")),
         ("your id", said(post, "external_ref")),
     ];

@@ -34,7 +34,10 @@ pub(super) async fn send(
     container: &str,
     upload: &Upload,
 ) -> Result<Sent, Failure> {
-    if !session.api.trusts(&upload.uri, &[bytes::HOST]) {
+    if !session
+        .api
+        .trusts(&upload.uri, &[bytes::HOST], &["/ig-api-upload/"])
+    {
         return Err(Failure::Retry {
             after: None,
             reason: Reason::new(

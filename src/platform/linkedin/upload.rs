@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::progress::{Asset, AssetKind, Part, Progress, Stage, State, Upload, encoded};
 use super::reply::{ErrorReply, classify};
-use super::{WORDS_LIMIT, WWW, rest};
+use super::{UPLOADS, WORDS_LIMIT, WWW, rest};
 use crate::http::{Effect, Session, unreadable};
 use crate::media::{self, Source};
 use crate::outcome::{Failure, Reason};
@@ -147,7 +147,7 @@ impl Work<'_> {
         if let Some(part) = upload
             .parts
             .iter()
-            .find(|part| !api.trusts(&part.url, &[WWW]))
+            .find(|part| !api.trusts(&part.url, &[WWW], &[UPLOADS]))
         {
             let message = format!(
                 "LinkedIn wants the upload sent to another host than its own ({})",
@@ -237,7 +237,7 @@ impl Work<'_> {
     /// The address again, for a checkpoint is no better than what wrote it.
     fn put(&self, part: &Part, source: Source, is_video: bool) -> Result<RequestBuilder, Failure> {
         let api = &self.session.api;
-        if !api.trusts(&part.url, &[WWW]) {
+        if !api.trusts(&part.url, &[WWW], &[UPLOADS]) {
             return Err(Failure::Rejected {
                 reason: Reason::new("untrusted", "the upload was begun on another host"),
             });

@@ -6,6 +6,7 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use url::Url;
 
 use super::checkpoint::{Checkpoint, Files, Shared, Subject};
 use super::message::{Message, finish, is_outside, join};
@@ -101,9 +102,27 @@ async fn upload(session: &Session<'_>, number: usize, medium: &Media) -> Result<
     Ok(upload.file_id)
 }
 
+/// Whether an address is on one of Slack's own domains, and encrypted.
+fn is_slacks(url: &str) -> bool {
+    const DOMAINS: [&str; 3] = ["slack.com", "slack-edge.com", "slack-gov.com"];
+    let Ok(url) = Url::parse(url) else {
+        return false;
+    };
+    let host = url.host_str().unwrap_or_default();
+    let is_theirs = DOMAINS.iter().any(|domain| {
+        host.strip_suffix(domain)
+            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    });
+    url.scheme() == "https" && url.port().is_none() && is_theirs
+}
+
 /// The bytes go without the token: the address is a secret of its own.
 fn bytes(api: &Api<'_>, url: &str, source: Source) -> Result<RequestBuilder, Failure> {
-    let is_slacks = api.trusts(url, &[]) || !api.base.is_stand_in && url.starts_with("https://");
+    let is_slacks = if api.base.is_stand_in {
+        api.trusts(url, &[], &["/"])
+    } else {
+        is_slacks(url)
+    };
     if !is_slacks {
         let message = "Slack named an address for the upload that is not encrypted, or not its own";
         return Err(Failure::Retry {
@@ -306,4 +325,26 @@ fn is_id(id: &str) -> bool {
         && id
             .strip_prefix('F')
             .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(is_known))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_slacks;
+
+    #[test]
+    fn bytes_go_to_slacks_own_hosts_alone() {
+        for (url, fine) in [
+            ("https://files.slack.com/upload/v1/ABC", true),
+            ("https://slack.com/upload", true),
+            ("https://files.slack-gov.com/upload/v1/ABC", true),
+            ("http://files.slack.com/upload/v1/ABC", false),
+            ("https://files.slack.com:8443/upload", false),
+            ("https://evil-slack.com/upload", false),
+            ("https://slack.com.evil.example/upload", false),
+            ("https://evil.example/slack.com", false),
+            ("nonsense", false),
+        ] {
+            assert_eq!(is_slacks(url), fine, "{url}");
+        }
+    }
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::options::{self, Options};
 use super::replies::{Progress, Video, classify};
-use super::{HOSTS, follow, upload_path};
+use super::{HOSTS, SESSIONS, follow, upload_path};
 use crate::http::{Api, Effect, Session, unreadable};
 use crate::media;
 use crate::outcome::{Failure, Published, Reason};
@@ -124,7 +124,7 @@ impl Upload {
 
     /// The token goes along, so it goes only to where YouTube's sessions are.
     fn request(&self, api: &Api<'_>) -> Option<RequestBuilder> {
-        let trusted = api.trusts(&self.session, HOSTS);
+        let trusted = api.trusts(&self.session, HOSTS, SESSIONS);
         trusted.then(|| {
             api.anonymous(Method::PUT, &self.session)
                 .bearer_auth(api.token())
@@ -168,7 +168,7 @@ pub(super) async fn begin(session: &Session<'_>, number: u32) -> Result<Step, Fa
     }
     let address = reply.header("location");
     let address = address.ok_or_else(|| unreadable(&reply, Effect::Prepares))?;
-    if !api.trusts(address, HOSTS) {
+    if !api.trusts(address, HOSTS, SESSIONS) {
         return Err(Failure::Retry {
             after: None,
             reason: Reason::new(
