@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use rustix::process::{Resource, Rlimit, setrlimit};
 use secrecy::SecretString;
 
 use crate::account::App;
@@ -196,6 +197,12 @@ impl Environment {
 /// The whole program: parses the command line, starts the runtime, and ends with the command's exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    // A crash must not leave tokens on a disk. Where that can't be set, the host decides.
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    setrlimit(Resource::Core, none).ok();
     // One thread is enough for work that waits for the network, and starts fastest.
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -54,6 +54,13 @@ impl Media {
     }
 }
 
+/// Whether a text may go into a header as a type, perhaps with parameters.
+fn is_mime(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "!#$&^_.+-/;=\" ".contains(c);
+    let kind = text.split('/').next().unwrap_or_default();
+    text.len() <= 200 && text.contains('/') && !kind.is_empty() && text.chars().all(allowed)
+}
+
 /// What a post says, apart from where and when.
 ///
 /// `media` and `options` stay as the database holds them until a platform reads them: a row that an application
@@ -83,6 +90,12 @@ impl Content {
         let read = |(index, value): (usize, &Value)| {
             let media: Media = serde_json::from_value(value.clone())
                 .map_err(|e| format!("media {}: {e}", index + 1))?;
+            if media.mime.as_ref().is_some_and(|mime| !is_mime(mime)) {
+                return Err(format!(
+                    "media {}: \"type\" is not a MIME type such as image/jpeg",
+                    index + 1
+                ));
+            }
             if media.url.is_some() == media.path.is_some() {
                 return Err(format!(
                     "media {}: give either \"url\" or \"path\"",

@@ -46,13 +46,16 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use chrono::{DateTime, Utc};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use url::Url;
+use url::{Host, Url};
+
+use crate::trust;
 
 pub use fault::{Fault, FaultError};
 
@@ -161,6 +164,43 @@ fn routes(twin: Arc<Twin>) -> Router {
         .route("/api/settings", get(api::settings).post(api::set_settings))
         .fallback(platform)
         .with_state(twin)
+        .layer(middleware::from_fn(guarded))
+}
+
+/// Turns away what a page of somebody else has a browser ask: posts forged by its forms, and names that stand for this
+/// machine only since the page was loaded.
+async fn guarded(request: Request, next: Next) -> Response {
+    match stranger(&request) {
+        Some(why) => (StatusCode::FORBIDDEN, format!("{why}\n")).into_response(),
+        None => next.run(request).await,
+    }
+}
+
+/// Why a request comes from somebody else's page, if it does.
+fn stranger(request: &Request) -> Option<&'static str> {
+    let header = |name: &str| {
+        request
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
+    let host = header("host").unwrap_or_default();
+    let named = Url::parse(&format!("http://{host}")).ok();
+    let is_here = named.as_ref().is_none_or(|url| match url.host() {
+        Some(Host::Domain(name)) => trust::is_local(name),
+        _ => true,
+    });
+    if !is_here {
+        return Some("the sandbox is asked by its address, or a name without a dot");
+    }
+    let is_look = request.method() == Method::GET && request.uri().path() == "/";
+    let from_elsewhere = matches!(header("sec-fetch-site"), Some("cross-site" | "same-site"))
+        && !(is_look && header("sec-fetch-mode") == Some("navigate"));
+    let of_another = header("origin").is_some_and(|origin| {
+        let own = named.map(|url| url.origin());
+        Url::parse(origin).ok().map(|url| url.origin()) != own
+    });
+    (from_elsewhere || of_another).then_some("pages of other origins may not ask the sandbox")
 }
 
 /// One request to a platform, from the first byte to the reply or the lack of it.

@@ -38,6 +38,8 @@ const HOW_TO_MAKE_ONE: &str = "make one with `openssl rand -hex 32`";
 pub struct Key {
     bytes: SecretBox<[u8; KEY_BYTES]>,
     id: String,
+    /// Why nobody should seal anything with it, if that is so.
+    weakness: Option<&'static str>,
 }
 
 impl std::fmt::Debug for Key {
@@ -52,7 +54,13 @@ impl Key {
     pub fn parse(text: &str) -> Result<Self, String> {
         // Raw bytes first: of those a space at the end is part.
         if let Ok(raw) = <[u8; KEY_BYTES]>::try_from(text.as_bytes()) {
-            return Ok(Self::new(raw));
+            let is_text = raw.iter().all(|byte| (b' '..=b'~').contains(byte));
+            let weakness = is_text
+                .then_some("it is 32 characters of text, which has far less than 32 random bytes");
+            return Ok(Self {
+                weakness,
+                ..Self::new(raw)
+            });
         }
         let text = text.trim();
         let bytes = if text.len() == 2 * KEY_BYTES {
@@ -87,9 +95,11 @@ impl Key {
             .chain_update(b"publisher key id\0")
             .chain_update(bytes)
             .finalize();
+        let is_blank = [[0; KEY_BYTES], [0xff; KEY_BYTES]].contains(&bytes);
         Self {
             bytes: SecretBox::new(Box::new(bytes)),
             id: to_hex(&digest[..4]),
+            weakness: is_blank.then_some("nothing was ever put into it"),
         }
     }
 
@@ -104,8 +114,19 @@ impl Key {
     }
 }
 
-/// The key to seal with: `ENCRYPTION_KEY`, else (SQLite only) the key file, which is made if it is not there.
+/// The key to seal with: `ENCRYPTION_KEY`, else (SQLite only) the key file, which is made if it is not there. One that
+/// can be guessed is refused; what was sealed with it is still opened.
 pub fn key(config: &Config) -> Result<Key, Failed> {
+    let key = any_key(config)?;
+    match key.weakness {
+        Some(why) => Err(Failed::configuration(format!(
+            "the key is too weak to keep tokens with: {why}; {HOW_TO_MAKE_ONE}"
+        ))),
+        None => Ok(key),
+    }
+}
+
+fn any_key(config: &Config) -> Result<Key, Failed> {
     match (&config.encryption_key, &config.database) {
         (Some(text), _) => from_environment(text.expose_secret()),
         (None, Database::Sqlite(_)) => Key::load_or_create(&config.key_file()),
@@ -119,10 +140,10 @@ pub fn key(config: &Config) -> Result<Key, Failed> {
 /// The key to open with, or why there is none and what to do. Makes no file.
 pub fn existing_key(config: &Config) -> Result<Result<Key, String>, Failed> {
     if config.encryption_key.is_some() {
-        return key(config).map(Ok);
+        return any_key(config).map(Ok);
     }
     let missing = match &config.database {
-        Database::Sqlite(_) if config.key_file().exists() => return key(config).map(Ok),
+        Database::Sqlite(_) if config.key_file().exists() => return any_key(config).map(Ok),
         Database::Sqlite(_) => format!(
             "there is no key: {} is not there, and ENCRYPTION_KEY is not set; name the state directory with which the \
              accounts were added (--state-dir or PUBLISHER_STATE_DIR), or set ENCRYPTION_KEY to their key",

@@ -11,6 +11,8 @@ mod fetching;
 mod reader;
 #[path = "sandbox/steps.rs"]
 mod steps;
+#[path = "sandbox/strangers.rs"]
+mod strangers;
 
 use std::time::Duration;
 

@@ -54,6 +54,12 @@ pub async fn run(serve: Serve) -> Result<Exit, Failed> {
         "The sandbox listens on {url}\n  publisher run --sandbox {url}\n  {url}   what was published, to look at\n  \
          {url}api/posts   the same as JSON\n  {url}api/stats   totals, duplicates, the highest number in flight\nCtrl-C ends it.\n"
     ))?;
+    if !serve.addr.ip().is_loopback() {
+        complain(&format!(
+            "warning: whoever reaches {} can post to the sandbox, read what was posted, and reset it",
+            serve.addr
+        ));
+    }
     let stop = async {
         let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
         let Ok(mut terminate) = terminate else {

@@ -48,6 +48,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         || a >= 240
         || (a == 100 && (64..128).contains(&b))
         || (a == 192 && b == 0 && c == 0)
+        || (a == 192 && b == 88 && c == 99)
         || (a == 198 && (18..20).contains(&b));
     !special
 }
@@ -62,7 +63,9 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
             let [c, d] = low.to_be_bytes();
             is_public_v4(Ipv4Addr::new(a, b, c, d))
         }
-        [0x2001, 0 | 0x0db8, ..] | [0x2002, ..] => false,
+        [0x2001, 0 | 0x0db8, ..] | [0x2001, 2, 0, ..] | [0x2002, ..] => false,
+        [0x2001, second, ..] if second & 0xfff0 == 0x20 => false,
+        [0x3fff, second, ..] if second & 0xf000 == 0 => false,
         [first, ..] => first & 0xe000 == 0x2000,
     }
 }

@@ -42,7 +42,7 @@ refuse it.
 
 /// The page shows what anybody published, so it may load nothing but images and talk to nobody else.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
-    img-src * data:; media-src *; connect-src 'self'";
+    img-src * data:; media-src *; connect-src 'self'; frame-ancestors 'none'; form-action 'none'; base-uri 'none'";
 
 pub(super) async fn page() -> Response {
     let page = Html(include_str!("page.html"));

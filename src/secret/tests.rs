@@ -208,3 +208,22 @@ fn the_environment_wins_and_postgres_needs_it() {
         assert!(error.message.contains("openssl rand -hex 32"), "{error}");
     }
 }
+
+#[test]
+fn a_key_that_can_be_guessed_seals_nothing_and_still_opens() {
+    let directory = tempfile::tempdir().unwrap();
+    let with = |text: &str| config("sqlite:posts.db", directory.path(), Some(text));
+    for weak in [
+        "0".repeat(64),
+        "f".repeat(64),
+        // `openssl rand -hex 16`, and what a person thinks of.
+        "0123456789abcdef0123456789abcdef".to_owned(),
+        "correct horse battery staple 123".to_owned(),
+    ] {
+        let error = key(&with(&weak)).unwrap_err();
+        assert!(error.message.contains("openssl rand -hex 32"), "{error}");
+        assert!(!error.message.contains(&weak), "{error}");
+        assert!(existing_key(&with(&weak)).unwrap().is_ok());
+    }
+    assert!(key(&with(&to_hex(&BYTES))).is_ok());
+}

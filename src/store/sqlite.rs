@@ -1,6 +1,8 @@
 //! The SQLite back end: one connection, `BEGIN IMMEDIATE` for whatever writes, WAL switched on by the migration.
 
-use std::os::unix::fs::MetadataExt;
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -54,6 +56,22 @@ impl Sqlite {
             // Kept in the file. Set here only: the change needs a lock that no busy timeout waits for, so it is tried
             // again.
             options = options.journal_mode(SqliteJournalMode::Wal);
+        }
+        if create && !path.exists() {
+            // Its posts and sealed tokens are nobody else's business. What is there already has the mode it was given.
+            let made = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(path);
+            if let Err(error) = made
+                && error.kind() != ErrorKind::AlreadyExists
+            {
+                return Err(StoreError::Unavailable(format!(
+                    "{} can't be made: {error}; does its directory exist, and may this user write there?",
+                    path.display()
+                )));
+            }
         }
         let until = Instant::now() + BUSY_TIMEOUT;
         let connection = loop {

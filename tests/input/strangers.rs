@@ -279,3 +279,68 @@ on_both! {
         assert_eq!(world.stat("/duplicates"), 0);
     }
 }
+
+/// A database that is made is its owner's alone, wherever it was named.
+#[test]
+fn a_database_that_is_made_is_its_owners_alone() {
+    let world = World::sqlite();
+    let path = world.path("named.db");
+    let mut command = world.publisher(&["migrate"]);
+    command.env("DATABASE_URL", format!("sqlite:{}", path.display()));
+    Ended::from(command.output().unwrap()).exits(0);
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&path), 0o600);
+    // One that was there keeps the mode that it was given.
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o660)).unwrap();
+    let mut again = world.publisher(&["migrate"]);
+    again.env("DATABASE_URL", format!("sqlite:{}", path.display()));
+    Ended::from(again.output().unwrap()).exits(0);
+    assert_eq!(mode(&path), 0o660);
+}
+
+/// What a crash would write to a disk has tokens in it.
+#[test]
+fn a_run_leaves_no_core() {
+    let world = World::sqlite();
+    world.due([post(world.account("slack", 1, "alder"), "hi")]);
+    world.faults(&["slack:hang"]);
+    let mut run = world.start(&["--time-budget", "2s"]);
+    world.await_until("it is in flight", |world| world.stat("/published") == 1);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", run.id())).unwrap();
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"))
+        .unwrap();
+    let words: Vec<&str> = core.split_whitespace().collect();
+    assert_eq!(words[4..6], ["0", "0"], "{core}");
+}
+
+/// A type of a medium goes into a header.
+#[test]
+fn a_type_that_ends_its_header_is_refused() {
+    let world = World::sqlite();
+    let account = world.account("slack", 1, "alder");
+    let image = world.sandbox.sample("1080x1080.jpg");
+    let types = [
+        "image/jpeg\r\nx-evil: 1",
+        "image/jpeg\n",
+        "jpeg",
+        "/",
+        "image/jp\u{e9}g",
+    ];
+    world.due(
+        types.map(|mime| post(account, mime).with("media", json!([{"url": image, "type": mime}]))),
+    );
+    let ended = world.run(&[]).exits(1);
+    assert_eq!(
+        ended.stderr.matches("is not a MIME type").count(),
+        types.len(),
+        "{ended:?}"
+    );
+    assert_eq!(
+        (world.statuses().as_str(), world.stat("/requests")),
+        ("failed 5", 0)
+    );
+}

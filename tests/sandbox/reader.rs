@@ -161,7 +161,7 @@ async fn the_page_may_load_nothing_but_images_and_the_posts() {
     assert_eq!(
         page.header("content-security-policy"),
         "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
-         img-src * data:; media-src *; connect-src 'self'"
+         img-src * data:; media-src *; connect-src 'self'; frame-ancestors 'none'; form-action 'none'; base-uri 'none'"
     );
 }
 
