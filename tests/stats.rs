@@ -212,6 +212,8 @@ on_both! {
     fn a_post_that_a_run_is_looking_up_is_left_to_it(world: World) {
         let account = world.account("slack", 1, "alder");
         let id = world.unsure(account, &["unsure"]).remove(0);
+        // Its checkpoint was made by nobody, and would end the look-up before it is made.
+        world.execute("UPDATE posts SET checkpoint = NULL");
         world.faults(&["slack/status:hang"]);
         world.let_time_pass();
         let run = world.start(&[]);
@@ -224,6 +226,18 @@ on_both! {
         signal(&run, "KILL");
         run.wait_with_output().unwrap();
         assert_eq!(world.statuses(), "publishing 1");
+    }
+
+    /// A history of thousands is read once for each post, not once for each pair of its entries.
+    fn a_long_history_is_read_in_one_go(world: World) {
+        let id = world.due([post(world.account("slack", 1, "alder"), "hi")])[0];
+        let entry = |n: usize, outcome: &str| json!({"at": format!("2026-03-01T{:02}:{:02}:00.000Z", n / 60 % 24, n % 60), "outcome": outcome});
+        let mut history: Vec<Value> = (0..5_000).map(|n| entry(n, "unconfirmed")).collect();
+        history[4_900] = entry(4_900, "retry");
+        let since = history[4_901]["at"].clone();
+        let history = Value::from(history);
+        world.execute(&format!("UPDATE posts SET status = 'unconfirmed', attempts = 1, history = '{history}' WHERE id = {id}"));
+        assert_eq!(world.stats()["now"]["unconfirmed_since"], since);
     }
 
     /// What an application wrote into a history, or left out of it, is no reason to fall silent.

@@ -20,13 +20,11 @@ standing AS MATERIALIZED (
 -- The doubt began with the first of the look-ups that end the history: what came before was cleared up.
 doubt AS MATERIALIZED (
     SELECT p.due_at, coalesce(
-        (SELECT (h.story->(n::int - 1))->>'at' FROM generate_series(1, jsonb_array_length(h.story)) n
-         WHERE (h.story->(n::int - 1))->>'outcome' = 'unconfirmed'
-           AND NOT EXISTS (SELECT FROM generate_series(n::int, jsonb_array_length(h.story)) later
-                           WHERE (h.story->(later::int - 1))->>'outcome' IS DISTINCT FROM 'unconfirmed')
-         ORDER BY n LIMIT 1),
+        (SELECT e.value->>'at' FROM jsonb_array_elements(p.history) WITH ORDINALITY e (value, n)
+         WHERE e.n = 1 + (SELECT coalesce(max(o.n), 0) FROM jsonb_array_elements(p.history) WITH ORDINALITY o (value, n)
+                          WHERE o.value->>'outcome' IS DISTINCT FROM 'unconfirmed')),
         to_char(p.updated_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) AS since
-    FROM publisher.posts p, LATERAL (SELECT p.history AS story) h
+    FROM publisher.posts p
     WHERE p.status = 'unconfirmed'
 ),
 -- OFFSET keeps it a look for each account; else all that was ever published may be read.

@@ -20,12 +20,9 @@ standing AS MATERIALIZED (
 -- The doubt began with the first of the look-ups that end the history: what came before was cleared up.
 doubt AS MATERIALIZED (
     SELECT p.due_at, coalesce(
-        (SELECT json_extract(p.history, n.fullkey || '.at') FROM json_each(p.history) n
-         WHERE json_extract(p.history, n.fullkey || '.outcome') = 'unconfirmed'
-           AND NOT EXISTS (SELECT 1 FROM json_each(p.history) later
-                           WHERE later.key >= n.key
-                             AND json_extract(p.history, later.fullkey || '.outcome') IS NOT 'unconfirmed')
-         ORDER BY n.key LIMIT 1),
+        (SELECT CASE WHEN e.type = 'object' THEN e.value->>'at' END FROM json_each(p.history) e
+         WHERE e.key = 1 + (SELECT coalesce(max(o.key), -1) FROM json_each(p.history) o
+                            WHERE CASE WHEN o.type = 'object' THEN o.value->>'outcome' END IS NOT 'unconfirmed')),
         p.updated_at) AS since
     FROM posts p
     WHERE p.status = 'unconfirmed'
