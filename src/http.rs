@@ -10,6 +10,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder, StatusCode, redirect};
 use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
+use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use crate::account::{Account, App, Credentials};
@@ -28,6 +29,16 @@ pub(crate) use fault::{causes, transport};
 
 /// A reply is read up to this many bytes; no platform's answer to these flows comes near it.
 const REPLY_LIMIT: usize = 1 << 20;
+/// What is sent must come at this rate at least, in bytes a second, once the first while is over: a byte now and then would
+/// hold a run up for minutes.
+const SLOWEST: u64 = 1024;
+const FIRST_WHILE: Duration = Duration::from_secs(10);
+
+/// How long so many bytes may take to come.
+pub(crate) fn patience(bytes: u64) -> Duration {
+    FIRST_WHILE + Duration::from_secs(bytes / SLOWEST)
+}
+
 /// How much of a reply goes into an error message, in characters.
 const EXCERPT_LIMIT: usize = 300;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -301,22 +312,28 @@ async fn exchange(request: RequestBuilder, effect: Effect) -> Result<Reply, Fail
     let mut response = sent.map_err(|error| transport(error, effect))?;
     let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
     let mut body = Vec::new();
+    let began = Instant::now();
     loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() <= REPLY_LIMIT => {
+        let read = timeout_at(began + patience(body.len() as u64), response.chunk());
+        match read.await {
+            Ok(Ok(Some(chunk))) if body.len() + chunk.len() <= REPLY_LIMIT => {
                 body.extend_from_slice(&chunk);
             }
-            Ok(None) => break,
+            Ok(Ok(None)) => break,
             // A refusal is a refusal even when the rest of it can't be read.
-            Ok(Some(_)) | Err(_) if status.is_client_error() => break,
-            Ok(Some(_)) => {
+            _ if status.is_client_error() => break,
+            Err(_) => {
+                let reason = Reason::new("timeout", "the reply comes at less than 1 KiB a second");
+                return Err(in_doubt(effect, reason));
+            }
+            Ok(Ok(Some(_))) => {
                 let reason = Reason::new(
                     "bad_reply",
                     format!("the reply is larger than {REPLY_LIMIT} bytes"),
                 );
                 return Err(in_doubt(effect, reason));
             }
-            Err(error) => return Err(transport(error, effect)),
+            Ok(Err(error)) => return Err(transport(error, effect)),
         }
     }
     Ok(Reply {

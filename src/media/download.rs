@@ -14,7 +14,7 @@ use url::Url;
 use super::address::{PrivateHost, refuse_private_literal};
 use super::facts::{self, Facts};
 use super::{ANY_TYPE, Broken, Source, Wanted, s3};
-use crate::http::{Effect, Http, causes, transport, web_address};
+use crate::http::{Effect, Http, causes, patience, transport, web_address};
 use crate::outcome::{Failure, Reason};
 use crate::post::Media;
 
@@ -205,6 +205,8 @@ pub(super) async fn open(
         whole: part.is_none(),
         response: Some((answer.response, skip)),
         fruitless: 0,
+        waited: Duration::ZERO,
+        brought: 0,
         deadline,
     };
     let chunks = stream::try_unfold(download, |mut download| async {
@@ -234,6 +236,10 @@ struct Download {
     response: Option<(Response, u64)>,
     /// How many tries in a row brought nothing.
     fruitless: u32,
+    /// How long its servers were waited for; that whoever takes the bytes takes its time is not theirs.
+    waited: Duration,
+    /// How many bytes they brought.
+    brought: u64,
     deadline: Instant,
 }
 
@@ -297,8 +303,17 @@ impl Download {
             return Err(Fault::Lasting("no answer".to_owned()));
         };
         loop {
-            let until = self.deadline.min(Instant::now() + self.origin.idle);
-            let mut chunk = match timeout_at(until, response.chunk()).await {
+            let began = Instant::now();
+            let left = patience(self.brought).saturating_sub(self.waited);
+            if left.is_zero() {
+                return Err(Fault::Lasting(
+                    "it comes at less than 1 KiB a second".to_owned(),
+                ));
+            }
+            let until = self.deadline.min(began + self.origin.idle.min(left));
+            let read = timeout_at(until, response.chunk()).await;
+            self.waited += began.elapsed();
+            let mut chunk = match read {
                 Ok(Ok(Some(chunk))) => chunk,
                 Ok(Ok(None)) => return Err(Fault::Passing("the server ended early".to_owned())),
                 Ok(Err(error)) => return Err(transport(error, Effect::Reads).into()),
@@ -311,6 +326,7 @@ impl Download {
             chunk.truncate(left);
             if !chunk.is_empty() {
                 self.next += chunk.len() as u64;
+                self.brought += chunk.len() as u64;
                 return Ok(chunk);
             }
         }
@@ -359,8 +375,10 @@ pub(super) async fn look(
     }
     let limit = usize::try_from(LOOK_BYTES).unwrap_or(usize::MAX);
     let (mut head, mut total) = (Vec::new(), version.total);
+    let began = Instant::now();
     while head.len() < limit {
-        match timeout_at(asked.deadline, response.chunk()).await {
+        let until = asked.deadline.min(began + patience(head.len() as u64));
+        match timeout_at(until, response.chunk()).await {
             Ok(Ok(Some(chunk))) => {
                 let fits = chunk.len().min(limit - head.len());
                 head.extend_from_slice(&chunk[..fits]);

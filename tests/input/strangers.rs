@@ -11,7 +11,7 @@ use sqlx::{Connection, PgConnection};
 
 use super::refused;
 use crate::on_both;
-use crate::support::hostile::{Hostile, reply};
+use crate::support::hostile::{Answer, Hostile, reply};
 use crate::support::world::{Ended, World, ended, post, signal};
 
 /// Gives a file to nobody, where the tests may; else to everybody to write, which is as bad.
@@ -343,4 +343,52 @@ fn a_type_that_ends_its_header_is_refused() {
         (world.statuses().as_str(), world.stat("/requests")),
         ("failed 5", 0)
     );
+}
+
+/// A byte now and then would hold a run up until each time-out of its own.
+#[test]
+fn a_drip_is_not_waited_for() {
+    let world = World::sqlite();
+    let picture = include_bytes!("../../src/sandbox/samples/1080x1080.jpg");
+    let front = Hostile::before(&world.sandbox.url, |request| {
+        let line = request.line();
+        let drip = |head: &str, first: &[u8]| Answer::Endless {
+            head: [
+                format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n").as_bytes(),
+                first,
+            ]
+            .concat(),
+            part: b"x".to_vec(),
+            times: usize::MAX,
+            pause: Duration::from_millis(200),
+        };
+        if line.contains("/chat.postMessage") {
+            return Some(drip(
+                "content-type: application/json\r\ncontent-length: 500",
+                b"{",
+            ));
+        }
+        // All that a look needs comes at once.
+        let head = "content-type: image/jpeg\r\ncontent-length: 5000000";
+        line.contains("/slow.jpg")
+            .then(|| drip(head, &picture[..5_000]))
+    });
+    let image = json!([{"url": format!("{}/slow.jpg", front.url)}]);
+    world.due([
+        post(world.account("slack", 1, "alder"), "a reply"),
+        post(world.account("linkedin", 1, "alder"), "a medium").with("media", image),
+    ]);
+    let began = Instant::now();
+    let mut run = world.publisher(&["run", "--fail-on", "none", "--time-budget", "5s"]);
+    run.env("PUBLISHER_SANDBOX", format!("{}/", front.url));
+    Ended::from(run.output().unwrap()).exits(0);
+    // A request has a minute, and an upload ten.
+    assert!(
+        began.elapsed() < Duration::from_secs(55),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!(world.statuses(), "pending 1, unconfirmed 1");
+    let errors = world.rows("SELECT coalesce(error, '') FROM posts ORDER BY body");
+    assert!(errors[1].contains("less than 1 KiB a second"), "{errors:?}");
 }
