@@ -9,6 +9,8 @@ mod typed;
 
 use std::collections::BTreeSet;
 
+use support::database::Raw;
+use support::postgres::cluster;
 use support::world::{Ended, World, bare_publisher, post};
 
 const README: &str = include_str!("../README.md");
@@ -131,6 +133,27 @@ fn its_exit_codes_are_those_of_the_program() {
     assert!(README.contains("\n| 130, 143 | "));
 }
 
+/// A database with the schema of the version before, as it was released.
+fn of_the_first_version() -> String {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let url = cluster().database().await;
+        let mut raw = Raw::connect(&url).await;
+        raw.run(include_str!("../migrations/postgres/0001_publisher.sql"))
+            .await;
+        raw.run(
+            "CREATE TABLE publisher.migrations (version bigint PRIMARY KEY, name text NOT NULL, \
+             applied_at timestamptz NOT NULL DEFAULT now()); \
+             INSERT INTO publisher.migrations (version, name) VALUES (1, '0001_publisher')",
+        )
+        .await;
+        url
+    })
+}
+
 /// What an application's role may not do, and what is said against it.
 const ATTACKS: &[(&str, &str)] = &[
     (
@@ -198,7 +221,7 @@ const ATTACKS: &[(&str, &str)] = &[
 /// What an application does, word for word, with the privileges that the README gives it.
 #[test]
 fn its_sql_works() {
-    let world = World::postgres();
+    let world = World::at(of_the_first_version());
     for n in 1..=7 {
         world.account("slack", n, "acme");
     }
