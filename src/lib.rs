@@ -41,6 +41,7 @@
 //! | [`secret`], [`tokens`] | sealed credentials; how a token that ends is replaced |
 //! | [`limits`] | what the platforms take, as dated figures |
 //! | [`review`] | everything that is wrong with a post, before anything is sent |
+//! | [`trust`], [`text`] | whose files are believed; strangers' words on their way to people |
 //!
 //! | the outside | |
 //! |---|---|
