@@ -300,7 +300,7 @@ fn tell(done: &Done, seed: &Seed, kept: Option<&Path>) -> Result<Exit, Failed> {
         ),
         (
             "accounts add slack C024BE91L --owner me",
-            "any token will do",
+            "any token of 8 characters or more",
         ),
         (
             "posts add --account slack:C024BE91L --body Hello",
