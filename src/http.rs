@@ -65,6 +65,18 @@ pub struct Timeouts {
     pub upload: Duration,
 }
 
+/// An upload must go at this rate at least, in bytes a second.
+const SLOWEST_UPLOAD: u64 = 8 * 1024;
+
+impl Timeouts {
+    /// How long an upload of so many bytes may take, reply included: one that is taken a byte at a time would hold its lane
+    /// up for all of the time that a large one may take.
+    pub fn for_bytes(&self, bytes: u64) -> Duration {
+        let slowest = self.request + Duration::from_secs(bytes / SLOWEST_UPLOAD);
+        self.upload.min(slowest)
+    }
+}
+
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
@@ -496,6 +508,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_small_upload_has_less_time_than_a_large_one() {
+        let timeouts = Timeouts::default();
+        for (bytes, seconds) in [(0, 60), (100_000, 72), (1 << 20, 188), (1 << 30, 600)] {
+            assert_eq!(timeouts.for_bytes(bytes), Duration::from_secs(seconds));
+        }
+        let short = Timeouts {
+            request: Duration::from_secs(2),
+            upload: Duration::from_secs(1),
+        };
+        assert_eq!(short.for_bytes(1 << 20), Duration::from_secs(1));
+    }
 
     #[test]
     fn an_upload_goes_only_below_the_paths_for_uploads() {

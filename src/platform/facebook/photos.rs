@@ -62,15 +62,17 @@ pub(super) async fn go_on(session: &Session<'_>, photos: Photos) -> Result<Step,
 /// Sends a photo that nobody sees yet.
 async fn send(session: &Session<'_>, number: usize, medium: &Media) -> Result<String, Failure> {
     let request = post(session, "photos").timeout(session.api.http.timeouts.upload);
-    let request = match hosted(medium) {
-        Some(url) => {
-            let mut photo = json!({"url": url, "published": false});
-            if let Some(alt) = alt(medium) {
-                photo["alt_text_custom"] = json!(alt);
-            }
-            request.json(&photo)
+    let request = if let Some(url) = hosted(medium) {
+        let mut photo = json!({"url": url, "published": false});
+        if let Some(alt) = alt(medium) {
+            photo["alt_text_custom"] = json!(alt);
         }
-        None => request.multipart(form(session, medium).await?),
+        request.json(&photo)
+    } else {
+        let (form, bytes) = form(session, medium).await?;
+        request
+            .timeout(session.api.http.timeouts.for_bytes(bytes))
+            .multipart(form)
     };
     let reply = session.api.send(request, Effect::Prepares).await?;
     let made: Result<Made, Failure> = accept(&reply, Effect::Prepares);
@@ -78,19 +80,22 @@ async fn send(session: &Session<'_>, number: usize, medium: &Media) -> Result<St
     wire::id(&id, &reply, Effect::Prepares)
 }
 
-async fn form(session: &Session<'_>, medium: &Media) -> Result<Form, Failure> {
+/// The photo as a form, and how many bytes it has.
+async fn form(session: &Session<'_>, medium: &Media) -> Result<(Form, u64), Failure> {
     let limit = session.api.limits.count("photo_bytes");
     let source = media::open(medium, session.api.http, limit).await?;
-    let part = Part::stream_with_length(source.body, source.length).file_name("photo");
+    let bytes = source.length;
+    let part = Part::stream_with_length(source.body, bytes).file_name("photo");
     let part = part.mime_str(&source.mime).map_err(|_| {
         let place = media::shown(medium);
         Failure::rejected(format!("the type of {place} is no type of a file"))
     })?;
     let form = Form::new().text("published", "false").part("source", part);
-    Ok(match alt(medium) {
+    let form = match alt(medium) {
         Some(alt) => form.text("alt_text_custom", alt.to_owned()),
         None => form,
-    })
+    };
+    Ok((form, bytes))
 }
 
 /// A refused photo with its number: a post has up to ten.

@@ -164,7 +164,7 @@ async fn send_chunk(session: &Session<'_>, upload: Upload) -> Result<Step, Failu
         Err(failure) => return Err(failure),
     };
     let request = video_post(session, upload.edge.name())
-        .timeout(session.api.http.timeouts.upload)
+        .timeout(session.api.http.timeouts.for_bytes(source.length))
         .multipart(chunk(&upload, source));
     let reply = match session.api.send(request, Effect::Prepares).await {
         Ok(reply) => reply,
@@ -240,6 +240,7 @@ async fn send_stream(session: &Session<'_>, upload: Upload) -> Result<Step, Fail
             Missing::Nothing => return Ok(whole(upload)),
             Missing::Everything => return restart(session, &upload, exchanged()).await,
             Missing::From(source) => request
+                .timeout(session.api.http.timeouts.for_bytes(source.length))
                 .header("offset", source.offset)
                 .header("file_size", source.total)
                 .header(CONTENT_TYPE, "application/octet-stream")

@@ -62,7 +62,7 @@ pub(super) async fn send(
     let request = session
         .api
         .anonymous(Method::POST, &upload.uri)
-        .timeout(session.api.http.timeouts.upload)
+        .timeout(session.api.http.timeouts.for_bytes(source.length))
         .header(AUTHORIZATION, format!("OAuth {}", session.api.token()))
         .header("offset", source.offset)
         .header("file_size", source.total)

@@ -250,7 +250,7 @@ impl Work<'_> {
             request.bearer_auth(api.token())
         };
         Ok(request
-            .timeout(api.http.timeouts.upload)
+            .timeout(api.http.timeouts.for_bytes(source.length))
             .header(CONTENT_TYPE, "application/octet-stream")
             .header(CONTENT_LENGTH, source.length)
             .body(source.body))

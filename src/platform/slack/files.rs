@@ -132,7 +132,7 @@ fn bytes(api: &Api<'_>, url: &str, source: Source) -> Result<RequestBuilder, Fai
     }
     Ok(api
         .anonymous(Method::POST, url)
-        .timeout(api.http.timeouts.upload)
+        .timeout(api.http.timeouts.for_bytes(source.length))
         .header(CONTENT_TYPE, source.mime)
         .header(CONTENT_LENGTH, source.length)
         .body(source.body))

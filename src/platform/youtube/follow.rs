@@ -43,7 +43,7 @@ async fn thumbnail(session: &Session<'_>, video: &str, place: &Media) -> Result<
     let request = api
         .request(Method::POST, &upload_path(api, "thumbnails/set"))
         .query(&[("videoId", video), ("uploadType", "media")])
-        .timeout(api.http.timeouts.upload)
+        .timeout(api.http.timeouts.for_bytes(source.length))
         .header(CONTENT_LENGTH, source.length)
         .header(CONTENT_TYPE, source.mime)
         .body(source.body);

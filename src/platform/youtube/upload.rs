@@ -239,7 +239,7 @@ async fn send(session: &Session<'_>, upload: &Upload, from: u64) -> Result<Step,
         return begin_again(session, upload, "it was begun on another host").await;
     };
     let request = request
-        .timeout(session.api.http.timeouts.upload)
+        .timeout(session.api.http.timeouts.for_bytes(end - from))
         .header(CONTENT_LENGTH, end - from)
         .header(CONTENT_TYPE, declared(&source))
         .header(CONTENT_RANGE, format!("bytes {from}-{}/{total}", end - 1))
