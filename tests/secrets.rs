@@ -179,9 +179,23 @@ impl<'a> Confidant<'a> {
     }
 }
 
+/// The text without what is sealed in it, `v1.<key>.<data>`: in so many random letters any short word is found some day.
+fn without_sealed(text: &str) -> String {
+    let mut parts = text.split("v1.");
+    let mut rest = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let data = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let end = part.find(|c| !data(c)).unwrap_or(part.len());
+        let is_sealed = part.get(8..9) == Some(".") && end > 50;
+        rest.push_str("v1.");
+        rest.push_str(if is_sealed { &part[end..] } else { part });
+    }
+    rest
+}
+
 /// The text has neither the word in it, nor the key, nor what the sandbox gives for a refresh token.
 fn refuse(place: &str, text: &[u8], word: &str) {
-    let text = String::from_utf8_lossy(text).to_lowercase();
+    let text = without_sealed(&String::from_utf8_lossy(text)).to_lowercase();
     let encoded = STANDARD_NO_PAD.encode(token("app-secret", "slack"));
     let minted = platform::names()
         .into_iter()
