@@ -18,19 +18,8 @@ fn is_unseen(c: char) -> bool {
 
 /// The text with its escapes spelled out, such as `\u{202e}`. Line ends and tabs stay.
 pub fn visible(text: &str) -> Cow<'_, str> {
-    let is_kept = |c: char| matches!(c, '\n' | '\t') || !is_unseen(c);
-    if text.chars().all(is_kept) {
-        return Cow::Borrowed(text);
-    }
-    let mut shown = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if is_kept(c) {
-            shown.push(c);
-        } else {
-            shown.extend(c.escape_unicode());
-        }
-    }
-    Cow::Owned(shown)
+    let is_kept = |c| matches!(c, '\n' | '\t') || !is_unseen(c);
+    spelled_out(text, is_kept, |shown, c| shown.extend(c.escape_unicode()))
 }
 
 /// The same, but for changes of colour.
@@ -49,16 +38,27 @@ pub fn visible_colored(text: &str) -> Cow<'_, str> {
 /// JSON that means the same, with the escapes of JSON for what is unseen in its strings.
 pub fn visible_json(json: &str) -> Cow<'_, str> {
     // Between its tokens there are only line ends and blanks.
-    let is_kept = |c: char| c == '\n' || !is_unseen(c);
-    if json.chars().all(is_kept) {
-        return Cow::Borrowed(json);
+    let is_kept = |c| c == '\n' || !is_unseen(c);
+    spelled_out(json, is_kept, |shown, c| {
+        write!(shown, "\\u{:04x}", u32::from(c)).expect("a String takes everything");
+    })
+}
+
+/// The text with each character spelled that is not kept; most texts have none.
+fn spelled_out(
+    text: &str,
+    is_kept: impl Fn(char) -> bool,
+    spell: impl Fn(&mut String, char),
+) -> Cow<'_, str> {
+    if text.chars().all(&is_kept) {
+        return Cow::Borrowed(text);
     }
-    let mut shown = String::with_capacity(json.len() + 16);
-    for c in json.chars() {
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
         if is_kept(c) {
             shown.push(c);
         } else {
-            write!(shown, "\\u{:04x}", u32::from(c)).expect("a String takes everything");
+            spell(&mut shown, c);
         }
     }
     Cow::Owned(shown)

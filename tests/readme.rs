@@ -141,15 +141,7 @@ fn of_the_first_version() -> String {
         .unwrap();
     runtime.block_on(async {
         let url = cluster().database().await;
-        let mut raw = Raw::connect(&url).await;
-        raw.run(include_str!("../migrations/postgres/0001_publisher.sql"))
-            .await;
-        raw.run(
-            "CREATE TABLE publisher.migrations (version bigint PRIMARY KEY, name text NOT NULL, \
-             applied_at timestamptz NOT NULL DEFAULT now()); \
-             INSERT INTO publisher.migrations (version, name) VALUES (1, '0001_publisher')",
-        )
-        .await;
+        Raw::connect(&url).await.make_first_version().await;
         url
     })
 }

@@ -43,6 +43,17 @@ impl Said {
     }
 }
 
+impl Unsettled {
+    fn said(&self) -> Said {
+        Said::of(
+            self.account_id,
+            &self.body,
+            self.link.as_deref(),
+            &self.media,
+        )
+    }
+}
+
 /// Which post says the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Same {
@@ -82,7 +93,7 @@ pub async fn find(
     let mut known: HashMap<Said, Vec<(DateTime<Utc>, Same)>> = HashMap::new();
     let mut refs: HashMap<String, PostId> = HashMap::new();
     for row in unsettled(store, &filter).await? {
-        let said = Said::of(row.account_id, &row.body, row.link.as_deref(), &row.media);
+        let said = row.said();
         let entry = (row.scheduled_at, Same::Post(row.id));
         known.entry(said).or_default().push(entry);
         refs.extend(row.external_ref.map(|name| (name, row.id)));
@@ -127,7 +138,7 @@ pub async fn all(store: &mut Store, mut filter: Value) -> Result<Vec<PostId>, St
     filter["until"] = Value::Null;
     let mut known: HashMap<Said, Vec<(DateTime<Utc>, PostId)>> = HashMap::new();
     for row in unsettled(store, &filter).await? {
-        let said = Said::of(row.account_id, &row.body, row.link.as_deref(), &row.media);
+        let said = row.said();
         known
             .entry(said)
             .or_default()

@@ -267,11 +267,11 @@ impl Keyrings {
 /// A checkpoint that is not ours, or from before checkpoints were sealed, is as good as none for a post that is surely
 /// not live: it starts over. One in doubt keeps it; see [`Job::opened`].
 fn forget_unknown_checkpoint(post: &mut ClaimedPost, settings: &Settings) {
-    let (Some(stored), Ok(key)) = (&post.checkpoint, &settings.key) else {
+    let (Some(stored), Ok(key), Action::Publish) = (&post.checkpoint, &settings.key, post.action)
+    else {
         return;
     };
-    let opened = secret::open_checkpoint(key, &post.account, post.id, stored);
-    if let (Err(why), Action::Publish) = (opened, post.action) {
+    if let Err(why) = secret::open_checkpoint(key, &post.account, post.id, stored) {
         tracing::warn!(post.id = post.id, %why, "its checkpoint can't be opened; its upload starts over");
         post.checkpoint = None;
     }

@@ -4,7 +4,7 @@ use futures::future::join_all;
 use publisher::store::{Database, Store, StoreError, migrate};
 use serde_json::json;
 
-use crate::support::database::{Backend, Raw, World, request};
+use crate::support::database::{Backend, World, request};
 
 on_both_databases!(
     a_second_migration_does_nothing,
@@ -41,31 +41,10 @@ on_nothing!(
     a_database_of_the_version_before_is_brought_up_to_date,
 );
 
-/// The schema of the first version, as it was released.
-async fn make_first_version(raw: &mut Raw) {
-    match raw {
-        Raw::Sqlite(_) => {
-            raw.run(include_str!("../../migrations/sqlite/0001_publisher.sql"))
-                .await;
-            raw.run("PRAGMA user_version = 1").await;
-        }
-        Raw::Postgres(_) => {
-            raw.run(include_str!("../../migrations/postgres/0001_publisher.sql"))
-                .await;
-            raw.run(
-                "CREATE TABLE publisher.migrations (version bigint PRIMARY KEY, name text NOT NULL, \
-                 applied_at timestamptz NOT NULL DEFAULT now()); \
-                 INSERT INTO publisher.migrations (version, name) VALUES (1, '0001_publisher')",
-            )
-            .await;
-        }
-    }
-}
-
 /// Rows that the version before took and this one does not are cut, and so not sent; all others are as they were.
 async fn a_database_of_the_version_before_is_brought_up_to_date(world: World) {
     let mut raw = world.raw().await;
-    make_first_version(&mut raw).await;
+    raw.make_first_version().await;
     let account = raw.account("ada", "slack").await;
     let sound = raw.post(account, 5).await;
     let large = raw

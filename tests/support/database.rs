@@ -134,6 +134,24 @@ impl Raw {
         Self::Postgres(connection)
     }
 
+    /// Makes the schema of the first version, as it was released.
+    pub async fn make_first_version(&mut self) {
+        let (schema, mark) = match self {
+            Self::Sqlite(_) => (
+                include_str!("../../migrations/sqlite/0001_publisher.sql"),
+                "PRAGMA user_version = 1",
+            ),
+            Self::Postgres(_) => (
+                include_str!("../../migrations/postgres/0001_publisher.sql"),
+                "CREATE TABLE publisher.migrations (version bigint PRIMARY KEY, name text NOT NULL, \
+                 applied_at timestamptz NOT NULL DEFAULT now()); \
+                 INSERT INTO publisher.migrations (version, name) VALUES (1, '0001_publisher')",
+            ),
+        };
+        self.run(schema).await;
+        self.run(mark).await;
+    }
+
     /// Runs statements that must go through.
     pub async fn run(&mut self, sql: &str) {
         self.try_run(sql)

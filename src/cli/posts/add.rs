@@ -151,26 +151,17 @@ async fn vet(
             minute(duplicate.at)
         )
     };
+    let start = |duplicate: &Duplicate| Place {
+        line: duplicate.line,
+        column: 1,
+    };
     if vetting.refuse_duplicates && !duplicates.is_empty() {
-        let problem = |duplicate: &Duplicate| {
-            let place = Place {
-                line: duplicate.line,
-                column: 1,
-            };
-            Problem::new(place, message(duplicate))
-        };
+        let problem = |duplicate: &Duplicate| Problem::new(start(duplicate), message(duplicate));
         return Err(refuse(duplicates.iter().map(problem).collect()));
     }
     let warning = |duplicate: &Duplicate| {
-        let place = Place {
-            line: duplicate.line,
-            column: 1,
-        };
-        format!(
-            "warning: {}{} (--refuse-duplicates refuses that)",
-            at(place),
-            message(duplicate)
-        )
+        let (at, message) = (at(start(duplicate)), message(duplicate));
+        format!("warning: {at}{message} (--refuse-duplicates refuses that)")
     };
     said.extend(shortly(
         duplicates.iter().map(warning).collect(),
