@@ -138,8 +138,13 @@ impl Platform for Webhook {
         _session: &'a Session<'a>,
         _checkpoint: Option<&'a Value>,
     ) -> LocalBoxFuture<'a, Result<Found, Failure>> {
-        // Sent again with the same key it is the same post, so it may as well be absent.
-        async move { Ok(Found::Absent) }.boxed_local()
+        // Sent again with the same key it is the same post.
+        async move { Ok(Found::Resend(None)) }.boxed_local()
+    }
+
+    /// There are no lists to wait for.
+    fn lag(&self) -> Duration {
+        Duration::ZERO
     }
 
     fn can_refresh(&self, _api: &Api<'_>) -> bool {

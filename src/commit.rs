@@ -96,7 +96,7 @@ pub fn row(run: Uuid, verdict: Verdict<'_>, now: DateTime<Utc>) -> Value {
         "id": post.id, "status": status, "due_at": due_at.map(|at| instant(*at)), "attempts": attempts,
         "checkpoint": verdict.checkpoint,
         "error_class": reason.map(|reason| reason.class),
-        "error_code": reason.and_then(|reason| reason.code.as_deref()),
+        "error_code": reason.and_then(|reason| reason.code.as_ref()),
         "error": reason.map(|reason| &reason.message),
         "entry": reason.map(|_| entry(run, verdict, now)),
     })

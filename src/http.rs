@@ -190,8 +190,9 @@ pub struct Session<'a> {
 /// What a post's steps leave behind even if one panics, or is cut off.
 #[derive(Debug, Default)]
 pub struct Trail {
-    /// A publishing request may have left: from then on the post is never "not started".
-    pub sent: Cell<bool>,
+    /// When a publishing request may have left, of which it is not known what became: from then on the post is never
+    /// "not started".
+    pub sent: Cell<Option<DateTime<Utc>>>,
     /// The platform has accepted it: whatever follows (a permalink, a comment), the post is live.
     pub live: RefCell<Option<Published>>,
 }
@@ -285,12 +286,12 @@ impl Session<'_> {
     pub async fn publish(&self, request: RequestBuilder) -> Result<Reply, Failure> {
         self.page.sending()?;
         in_time(self.lease)?;
-        self.trail.sent.set(true);
+        self.trail.sent.set(Some(self.page.clock.now()));
         let result = exchange(request, Effect::Publishes).await;
         if let Err(failure) = &result
             && !matches!(failure, Failure::Unconfirmed { .. })
         {
-            self.trail.sent.set(false);
+            self.trail.sent.set(None);
         }
         result
     }
@@ -498,7 +499,8 @@ pub(crate) mod testing {
             Failure::Unconfirmed { .. } => "unconfirmed".to_owned(),
         };
         let reason = failure.reason();
-        let code = reason.code.as_deref().unwrap_or("-");
+        let code = reason.code.as_ref().map(ToString::to_string);
+        let code = code.unwrap_or_else(|| "-".to_owned());
         format!("{decision} [{}] {code}", reason.class)
     }
 }

@@ -1,9 +1,10 @@
 //! What became of a post. An error here is a decision: each variant says what happens next.
 
+use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::post::ClaimedPost;
@@ -19,8 +20,8 @@ const MESSAGE_LIMIT: usize = 1000;
 pub struct Reason {
     /// `timeout`, `connect`, `server_error`, `rate_limited`, `needs_login`, `rejected`, `bug` …
     pub class: &'static str,
-    /// The platform's own code, subcode and trace id, where it gave them.
-    pub code: Option<String>,
+    /// The platform's own code, where it gave one.
+    pub code: Option<Code>,
     /// What happened and what to do about it, without secrets.
     pub message: String,
 }
@@ -44,9 +45,80 @@ impl Reason {
 
     /// The same with the platform's code.
     #[must_use]
-    pub fn code(mut self, code: impl Into<String>) -> Self {
+    pub fn code(mut self, code: impl Into<Code>) -> Self {
         self.code = Some(code.into());
         self
+    }
+
+    /// Whether the platform gave this word as its code.
+    pub fn is(&self, word: &str) -> bool {
+        matches!(&self.code, Some(Code::Word(own)) if own == word)
+    }
+}
+
+/// A platform's own code for what went wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// A word, or an HTTP status: `not_in_channel`, `quotaExceeded`, `503`.
+    Word(String),
+    /// Meta's numbers, and the id under which it traces the request.
+    Numbers {
+        /// What went wrong.
+        code: Option<i64>,
+        /// What exactly.
+        subcode: Option<i64>,
+        /// The id.
+        trace: Option<String>,
+    },
+}
+
+impl From<&str> for Code {
+    fn from(word: &str) -> Self {
+        Self::Word(word.to_owned())
+    }
+}
+
+impl From<String> for Code {
+    fn from(word: String) -> Self {
+        Self::Word(word)
+    }
+}
+
+/// `not_in_channel`, or `100/1609005 trace AbC`.
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (code, subcode, trace) = match self {
+            Self::Word(word) => return f.write_str(word),
+            Self::Numbers {
+                code,
+                subcode,
+                trace,
+            } => (code, subcode, trace),
+        };
+        let numbers = [code, subcode].into_iter().flatten();
+        let numbers: Vec<String> = numbers.map(i64::to_string).collect();
+        f.write_str(&numbers.join("/"))?;
+        match trace {
+            Some(trace) if numbers.is_empty() => write!(f, "trace {trace}"),
+            Some(trace) => write!(f, " trace {trace}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Code {
+    /// Changes what a platform wrote itself: it may quote a secret.
+    pub(crate) fn reword(&mut self, mut change: impl FnMut(&mut String)) {
+        match self {
+            Self::Word(text) => change(text),
+            Self::Numbers { trace, .. } => trace.iter_mut().for_each(change),
+        }
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A platform is one file in `platform/` and one line in `OWN`; a program that uses this crate adds others with
 //! [`add`]. A platform publishes in *steps*: each ends as done, as *wait* (with a checkpoint and a time to look again),
-//! or failed. A post that waits holds no slot, and its checkpoint survives the run.
+//! or failed. A post that waits holds no slot, and its checkpoint survives the run. What a step leaves in doubt
+//! ([`Failure::Unconfirmed`]) the job has looked up, in this run and by later ones.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use serde_json::{Map, Value};
 use crate::account::{Account, Renewed, Standing};
 use crate::http::{Api, Session};
 use crate::limits::{Figure, Quota};
-use crate::outcome::{Failure, Published, Reason};
+use crate::outcome::{Failure, Published};
 use crate::review::Review;
 
 pub mod facebook;
@@ -24,6 +25,7 @@ pub mod slack;
 pub mod youtube;
 
 mod likeness;
+mod search;
 
 /// Every platform this version publishes to, in the order in which lists show them.
 static OWN: &[&dyn Platform] = &[
@@ -114,14 +116,21 @@ pub trait Platform: Sync {
         checkpoint: Option<&'a Value>,
     ) -> LocalBoxFuture<'a, Result<Step, Failure>>;
 
-    /// Finds out what became of a post that may be live: the run that held it died, or nothing answered it. Reads
-    /// only. `checkpoint` is the last that is known, and may be older than the last step. The lists of the platform had
-    /// minutes to catch up.
+    /// Finds out what became of a post that may be live: nothing answered it, or the run that held it died. Reads
+    /// only. `checkpoint` is the last that is known, and may be older than the last step. The run that sent the post
+    /// asks after seconds ([`Action::Publish`]: nothing has followed the post yet), later runs after minutes
+    /// ([`Action::Recover`]).
+    ///
+    /// [`Action::Publish`]: crate::post::Action::Publish
+    /// [`Action::Recover`]: crate::post::Action::Recover
     fn look_up<'a>(
         &'a self,
         session: &'a Session<'a>,
         checkpoint: Option<&'a Value>,
     ) -> LocalBoxFuture<'a, Result<Found, Failure>>;
+
+    /// How long its lists may lack a post that it accepted: only after that [`Found::NotSeen`] counts.
+    fn lag(&self) -> Duration;
 
     /// Whether a new access token can be had without a person, with what is stored.
     fn can_refresh(&self, api: &Api<'_>) -> bool;
@@ -141,13 +150,19 @@ pub trait Platform: Sync {
 pub enum Found {
     /// It is.
     Live(Published),
-    /// It surely is not, and nothing that was sent can still make it so: it may be sent again.
-    Absent,
-    /// The platform does not tell, for this reason; a person has to look.
+    /// It may be sent again, from that checkpoint (`None`: from the beginning): it surely is not live and nothing that
+    /// was sent can still make it so, or the platform takes no second one.
+    Resend(Option<Value>),
+    /// Nothing shows it. Once the platform had the time to catch up ([`Platform::lag`]) it may be sent again, from that
+    /// checkpoint.
+    NotSeen(Option<Value>),
+    /// The platform does not tell yet, for this reason.
+    Unclear(&'static str),
+    /// The platform does not tell, for this reason, and won't in a minute either.
     Unknown(&'static str),
 }
 
-/// How a step ended, if it did not fail.
+/// How a step ended, if it did not fail. Nothing of it is in doubt.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// The post is live.
@@ -158,14 +173,5 @@ pub enum Step {
         checkpoint: Value,
         /// When to look again; zero to go on at once.
         after: Duration,
-    },
-    /// It may be live, and the platform can tell later in this run. If the run ends first, the post is unconfirmed.
-    Doubt {
-        /// What the next step looks it up by.
-        checkpoint: Value,
-        /// When to look.
-        after: Duration,
-        /// Why it is in doubt.
-        reason: Reason,
     },
 }

@@ -150,6 +150,9 @@ pub struct ClaimedPost {
     pub max_attempts: u32,
     /// Where an unfinished upload stands.
     pub checkpoint: Option<Value>,
+    /// Until when the run that died held it, if it is that which has to be found out.
+    #[serde(default)]
+    pub held_until: Option<DateTime<Utc>>,
     /// Where it goes.
     pub account: Account,
     /// Why its row can't be read, if that is so: then nothing is known of what it says.

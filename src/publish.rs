@@ -21,8 +21,8 @@ use crate::config::PlatformSettings;
 use crate::http::{self, Http, Session};
 use crate::journal::{Journal, Page};
 use crate::limits::Limits;
-use crate::outcome::{Failure, Outcome, Reason, Scope, Settled, Verdict};
-use crate::platform::{self, Platform, Step};
+use crate::outcome::{Failure, Outcome, Published, Reason, Scope, Settled, Verdict};
+use crate::platform::{self, Found, Platform, Step};
 use crate::progress::Progress;
 use crate::schedule::{Clock, Lateness, Term, retry_delay};
 use crate::secret::Key;
@@ -32,10 +32,10 @@ use crate::text::one_line;
 use crate::tokens::Vault;
 
 mod breaker;
+mod doubt;
 mod job;
 mod pace;
 mod queue;
-mod recover;
 mod tokens;
 
 use breaker::Breaker;
@@ -256,8 +256,16 @@ fn lane<'a>(
     })
 }
 
-/// One step of one post. A panic stays with its post.
-async fn step(job: &Job, context: &Context<'_>) -> Result<Step, Failure> {
+/// What a post's turn brought.
+enum Turn {
+    /// It went a step further.
+    Step(Step),
+    /// It is in doubt, and was looked up.
+    Look(Found),
+}
+
+/// One turn of one post. A panic stays with its post.
+async fn step(job: &Job, context: &Context<'_>) -> Result<Turn, Failure> {
     if job.started.get().is_none() {
         job.started.set(Some(Instant::now()));
         context.progress.started(job.platform.name());
@@ -267,7 +275,7 @@ async fn step(job: &Job, context: &Context<'_>) -> Result<Step, Failure> {
         context.panicked.set(true);
         let message = format!("a bug in publisher: {}", panic_message(panic.as_ref()));
         let reason = Reason::new("bug", message);
-        if job.trail.sent.get() {
+        if job.trail.sent.get().is_some() {
             Err(Failure::Unconfirmed { reason })
         } else {
             Err(Failure::Rejected { reason })
@@ -275,35 +283,31 @@ async fn step(job: &Job, context: &Context<'_>) -> Result<Step, Failure> {
     });
     // What is live stays live, whatever went wrong after it.
     match (result, job.trail.live.borrow_mut().take()) {
-        (Err(failure), Some(live)) => Ok(Step::Done(
+        (Err(failure), Some(live)) => Ok(Turn::Step(Step::Done(
             live.but("after it was published", Err::<(), _>(failure)),
-        )),
+        ))),
         (result, _) => result,
     }
 }
 
 /// The step with what belongs before it: a claim that holds, a look at media that are elsewhere, and a token that is
 /// accepted.
-async fn taken(job: &Job, context: &Context<'_>) -> Result<Step, Failure> {
-    http::in_time(context.lease).map_err(|failure| job.or_in_doubt(failure))?;
-    if !job.recovers() && job.checkpoint.borrow().is_none() {
+async fn taken(job: &Job, context: &Context<'_>) -> Result<Turn, Failure> {
+    http::in_time(context.lease)?;
+    if !job.is_in_doubt() && job.checkpoint.borrow().is_none() {
         job.look(context).await?;
     }
-    tokens::ahead(job, context)
-        .await
-        .map_err(|failure| job.or_in_doubt(failure))?;
-    match one_step(job, context).await {
+    tokens::ahead(job, context).await?;
+    match turn(job, context).await {
         Err(Failure::Unauthorized { reason }) => {
-            tokens::after_refusal(job, context, reason)
-                .await
-                .map_err(|failure| job.or_in_doubt(failure))?;
-            one_step(job, context).await
+            tokens::after_refusal(job, context, reason).await?;
+            turn(job, context).await
         }
         result => result,
     }
 }
 
-async fn one_step(job: &Job, context: &Context<'_>) -> Result<Step, Failure> {
+async fn turn(job: &Job, context: &Context<'_>) -> Result<Turn, Failure> {
     let opened = job.opened(context)?;
     let checkpoint = job.checkpoint.borrow().clone();
     let credentials = job.keyring.credentials();
@@ -321,10 +325,12 @@ async fn one_step(job: &Job, context: &Context<'_>) -> Result<Step, Failure> {
             checkpoint: checkpoint.as_ref(),
         },
     };
-    if job.recovers() {
-        return recover::look(job.platform, &session, opened.as_ref()).await;
+    if job.is_in_doubt() {
+        let found = job.platform.look_up(&session, opened.as_ref()).await?;
+        return Ok(Turn::Look(found));
     }
-    job.platform.step(&session, opened.as_ref()).await
+    let step = job.platform.step(&session, opened.as_ref()).await?;
+    Ok(Turn::Step(step))
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {
@@ -333,71 +339,46 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
     one_line(&text.unwrap_or_else(|| "no message".to_owned()), 200)
 }
 
-/// What follows from a step: for the post (its outcome, unless it goes on) and for the lane.
+/// When a post that goes on after so long takes its next turn, if that is still in this run.
+fn in_time(after: Duration, context: &Context<'_>) -> Option<Instant> {
+    let at = Instant::now().checked_add(after)?;
+    (at < context.claimed + context.settings.time_budget).then_some(at)
+}
+
+/// What follows from a turn: for the post (its outcome, unless it goes on) and for the lane.
 fn decide(
     job: &Job,
-    result: Result<Step, Failure>,
+    result: Result<Turn, Failure>,
     breaker: &mut Breaker,
     context: &Context<'_>,
 ) -> Next {
     let now = context.clock.now();
-    let in_time = |after: Duration| {
-        let at = Instant::now() + after;
-        (at < context.claimed + context.settings.time_budget).then_some(at)
-    };
     let failure = match result {
-        Err(failure) if job.recovers() => return recover::decide(job, failure, context),
-        Ok(Step::Wait { checkpoint, after }) => {
+        Ok(Turn::Look(found)) => return doubt::decide(job, Ok(found), breaker, context),
+        Ok(Turn::Step(Step::Done(post))) => return published(job, post, breaker, context),
+        Ok(Turn::Step(Step::Wait { checkpoint, after })) => {
             // A step that can wait has nothing in doubt.
-            job.trail.sent.set(false);
-            *job.doubt.borrow_mut() = None;
-            job.keep(&checkpoint, context);
+            job.trail.sent.set(None);
+            job.keep(Some(&checkpoint), context);
             let waiting = Outcome::Waiting {
                 due_at: now + after,
             };
-            if let Some(at) = in_time(after) {
+            if let Some(at) = in_time(after, context) {
                 note(job, &waiting, context);
                 return Next::Again(at);
             }
             conclude(job, waiting, context);
             return Next::Done;
         }
-        Ok(Step::Doubt {
-            checkpoint,
-            after,
-            reason,
-        }) => {
-            // It stays "sent": cut off here, it is unconfirmed.
-            *job.doubt.borrow_mut() = Some(reason.clone());
-            job.keep(&checkpoint, context);
-            let mut unconfirmed = Outcome::Unconfirmed { reason };
-            job.redact_outcome(&mut unconfirmed);
-            if let Some(at) = in_time(after) {
-                note(job, &unconfirmed, context);
-                return Next::Again(at);
-            }
-            conclude(job, unconfirmed, context);
-            return Next::Done;
+        Err(failure) if job.is_in_doubt() => {
+            return doubt::decide(job, Err(failure), breaker, context);
         }
-        Ok(Step::Done(mut post)) => {
-            post.warnings
-                .iter_mut()
-                .for_each(|warning| job.redact(warning));
-            *job.checkpoint.borrow_mut() = None;
-            breaker.success(job.post.account.id);
-            let next = match post.pause.as_ref().map(|pause| pause.scope) {
-                None => Next::Done,
-                Some(Scope::Account) => Next::StopAccount,
-                Some(Scope::Platform) => Next::StopPlatform,
-            };
-            conclude(job, Outcome::Published { post, at: now }, context);
-            return next;
+        Err(Failure::Unconfirmed { reason }) => {
+            return doubt::begin(job, reason, breaker, context);
         }
         Err(failure) => failure,
     };
-    if !matches!(failure, Failure::Unconfirmed { .. }) {
-        job.trail.sent.set(false);
-    }
+    job.trail.sent.set(None);
     let short = match &failure {
         Failure::Retry {
             after: Some(after), ..
@@ -405,7 +386,8 @@ fn decide(
         | Failure::RateLimited { after, .. } => Some(*after),
         _ => None,
     };
-    if let Some(at) = short.filter(|after| *after <= SHORT_WAIT).and_then(in_time)
+    let at = short.filter(|after| *after <= SHORT_WAIT);
+    if let Some(at) = at.and_then(|after| in_time(after, context))
         && job.short_waits.get() < SHORT_WAITS
     {
         job.short_waits.set(job.short_waits.get() + 1);
@@ -429,15 +411,31 @@ fn decide(
             breaker.failure(job.post.account.id, reason.class)
         }
     };
-    let mut outcome = Outcome::of(
-        failure,
-        &job.post,
-        now,
-        retry_delay(job.post.attempts, jitter()),
-    );
+    let mut outcome = Outcome::of(failure, &job.post, now, delay(job));
     job.redact_outcome(&mut outcome);
     conclude(job, outcome, context);
     next
+}
+
+/// The post is live.
+fn published(job: &Job, mut post: Published, breaker: &mut Breaker, context: &Context<'_>) -> Next {
+    let warnings = post.warnings.iter_mut();
+    warnings.for_each(|warning| job.redact(warning));
+    job.keep(None, context);
+    breaker.success(job.post.account.id);
+    let next = match post.pause.as_ref().map(|pause| pause.scope) {
+        None => Next::Done,
+        Some(Scope::Account) => Next::StopAccount,
+        Some(Scope::Platform) => Next::StopPlatform,
+    };
+    let at = context.clock.now();
+    conclude(job, Outcome::Published { post, at }, context);
+    next
+}
+
+/// How long the post waits before the next try.
+fn delay(job: &Job) -> Duration {
+    retry_delay(job.post.attempts, jitter())
 }
 
 fn conclude(job: &Job, outcome: Outcome, context: &Context<'_>) {
@@ -452,7 +450,7 @@ fn conclude(job: &Job, outcome: Outcome, context: &Context<'_>) {
             platform = job.platform.name(),
             account = job.post.account.label(),
             class = reason.class,
-            code = reason.code,
+            code = reason.code.as_ref().map(tracing::field::display),
             "{}: {}",
             outcome.name(),
             reason.message

@@ -253,7 +253,7 @@ struct DueRow<T = ClaimedPost> {
     #[serde(default)]
     held_by: Option<String>,
     #[serde(default)]
-    places: Option<std::collections::HashMap<PostId, (i64, Action)>>,
+    places: Option<std::collections::HashMap<PostId, (i64, Action, Option<DateTime<Utc>>)>>,
 }
 
 /// What can be read of a post in any case: the database sees to its shape. What an application wrote freely (JSON of any
@@ -303,6 +303,7 @@ impl Skeleton {
             attempts: self.attempts,
             max_attempts: self.max_attempts,
             checkpoint: None,
+            held_until: None,
             account,
             unreadable: Some(format!(
                 "the row can't be read ({why}); correct its media, options or checkpoint, or its account's settings"
@@ -419,8 +420,8 @@ impl Store {
             .unwrap_or_default();
         let mut posts: Vec<ClaimedPost> = rows.into_iter().filter_map(|row| row.post).collect();
         for post in &mut posts {
-            if let Some(&(place, action)) = places.get(&post.id) {
-                (post.place, post.action) = (place, action);
+            if let Some(&(place, action, held_until)) = places.get(&post.id) {
+                (post.place, post.action, post.held_until) = (place, action, held_until);
             }
         }
         // RETURNING promises no order.

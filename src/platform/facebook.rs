@@ -236,6 +236,10 @@ impl Platform for Facebook {
         lookup::look_up(session, checkpoint).boxed_local()
     }
 
+    fn lag(&self) -> Duration {
+        Duration::from_mins(1)
+    }
+
     fn can_refresh(&self, api: &Api<'_>) -> bool {
         login::user_token(api).is_some()
     }

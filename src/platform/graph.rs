@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::http::{Api, Effect, Reply, Session, by_status, in_doubt, unreadable};
-use crate::outcome::{Failure, Pause, Reason, Scope};
+use crate::outcome::{Code, Failure, Pause, Reason, Scope};
 use crate::text::one_line;
 
 pub(super) mod bytes;
@@ -104,14 +104,14 @@ impl GraphError {
 
     /// A reason with the codes: `100/1609005 trace AbC`.
     pub(super) fn reason(&self, class: &'static str, message: impl Into<String>) -> Reason {
-        let number = |code: Option<i64>| code.map(|code| code.to_string());
-        let codes = [number(self.code), number(self.subcode)];
-        let codes = codes.into_iter().flatten().collect::<Vec<_>>().join("/");
-        let trace = self.trace.as_ref().map(|id| format!("trace {id}"));
-        let parts = [Some(codes).filter(|codes| !codes.is_empty()), trace];
-        let code = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
+        let is_told = self.code.is_some() || self.subcode.is_some() || self.trace.is_some();
+        let code = Code::Numbers {
+            code: self.code,
+            subcode: self.subcode,
+            trace: self.trace.clone(),
+        };
         Reason {
-            code: Some(code).filter(|code| !code.is_empty()),
+            code: Some(code).filter(|_| is_told),
             ..Reason::new(class, message)
         }
     }
@@ -238,12 +238,30 @@ pub(super) fn classify(reply: &Reply, effect: Effect) -> Failure {
 
 /// Whether the token lacks a permission for what was asked.
 pub(super) fn lacks_permission(failure: &Failure) -> bool {
-    let Failure::NeedsLogin { reason } = failure else {
-        return false;
-    };
-    let code = reason.code.as_deref().unwrap_or_default();
-    let code = code.split(['/', ' ']).next().unwrap_or_default();
-    matches!(code.parse(), Ok(3 | 10 | 200..=299))
+    matches!(
+        failure,
+        Failure::NeedsLogin {
+            reason: Reason {
+                code: Some(Code::Numbers {
+                    code: Some(3 | 10 | 200..=299),
+                    ..
+                }),
+                ..
+            }
+        }
+    )
+}
+
+/// Whether Meta knows no such thing (any more), or does not show it to this token.
+pub(super) fn is_gone(failure: &Failure) -> bool {
+    matches!(
+        failure.reason().code,
+        Some(Code::Numbers {
+            code: Some(100),
+            subcode: Some(33),
+            ..
+        })
+    )
 }
 
 /// What the error that `debug_token` reports of a token means.

@@ -204,6 +204,10 @@ impl Platform for Instagram {
         lookup::look_up(session, checkpoint).boxed_local()
     }
 
+    fn lag(&self) -> Duration {
+        Duration::from_mins(1)
+    }
+
     fn can_refresh(&self, api: &Api<'_>) -> bool {
         match Login::of(api.account) {
             Login::Instagram => true,

@@ -203,10 +203,8 @@ impl Platform for LinkedIn {
             };
             match &progress.stage {
                 Stage::Preparing => upload::next(session, progress).await,
-                Stage::Sending => send::send(session, progress).await,
-                Stage::Doubt { sent_at, sent } => {
-                    send::settle(session, &progress, *sent_at, sent).await
-                }
+                Stage::Sending { sent } => send::send(session, &progress, sent).await,
+                Stage::Again { sent } => send::again(session, &progress, sent).await,
             }
         }
         .boxed_local()
@@ -218,6 +216,10 @@ impl Platform for LinkedIn {
         checkpoint: Option<&'a Value>,
     ) -> LocalBoxFuture<'a, Result<Found, Failure>> {
         lookup::look(session, checkpoint).boxed_local()
+    }
+
+    fn lag(&self) -> Duration {
+        Duration::from_mins(1)
     }
 
     fn can_refresh(&self, api: &Api<'_>) -> bool {

@@ -41,7 +41,6 @@ mod content;
 mod files;
 mod lookup;
 mod message;
-mod recover;
 mod reply;
 mod thread;
 mod tokens;
@@ -223,14 +222,11 @@ impl Platform for Slack {
         checkpoint: Option<&'a Value>,
     ) -> LocalBoxFuture<'a, Result<Step, Failure>> {
         async move {
-            let Some(checkpoint) = checkpoint else {
-                return begin(session).await;
-            };
-            match Checkpoint::read(checkpoint)? {
-                Checkpoint::Message => message::send(session, message::Joined::Yes).await,
-                Checkpoint::Files(files) => files::step(session, files).await,
-                Checkpoint::Shared(shared) => files::shared(session, shared).await,
-                Checkpoint::Doubt(doubt) => lookup::step(session, doubt).await,
+            match checkpoint.map(Checkpoint::read).transpose()? {
+                None | Some(Checkpoint::Doubt { .. }) => begin(session).await,
+                Some(Checkpoint::Message) => message::send(session, message::Joined::Yes).await,
+                Some(Checkpoint::Files(files)) => files::step(session, files).await,
+                Some(Checkpoint::Shared(shared)) => files::shared(session, shared).await,
             }
         }
         .boxed_local()
@@ -241,7 +237,11 @@ impl Platform for Slack {
         session: &'a Session<'a>,
         checkpoint: Option<&'a Value>,
     ) -> LocalBoxFuture<'a, Result<Found, Failure>> {
-        recover::look(session, checkpoint).boxed_local()
+        lookup::look(session, checkpoint).boxed_local()
+    }
+
+    fn lag(&self) -> Duration {
+        Duration::from_mins(1)
     }
 
     fn can_refresh(&self, api: &Api<'_>) -> bool {

@@ -212,6 +212,10 @@ impl Platform for YouTube {
         lookup::look(session, checkpoint).boxed_local()
     }
 
+    fn lag(&self) -> Duration {
+        Duration::from_mins(2)
+    }
+
     fn can_refresh(&self, api: &Api<'_>) -> bool {
         login::can_refresh(api)
     }

@@ -22,14 +22,13 @@ struct Streak {
 }
 
 impl Streak {
-    fn add(&mut self, class: &'static str) -> bool {
+    fn add(&mut self, class: &'static str) {
         self.length = if self.class == class {
             self.length + 1
         } else {
             1
         };
         self.class = class;
-        self.length >= LENGTH
     }
 }
 
@@ -42,10 +41,17 @@ impl Breaker {
 
     /// A post failed; what follows for the others.
     pub(super) fn failure(&mut self, account: AccountId, class: &'static str) -> Next {
-        let account_trips = self.accounts.entry(account).or_default().add(class);
-        if self.platform.add(class) {
+        self.accounts.entry(account).or_default().add(class);
+        self.platform.add(class);
+        self.state(account)
+    }
+
+    /// What follows for the others from what failed so far.
+    pub(super) fn state(&self, account: AccountId) -> Next {
+        let is_broken = |streak: &Streak| streak.length >= LENGTH;
+        if is_broken(&self.platform) {
             Next::StopPlatform
-        } else if account_trips {
+        } else if self.accounts.get(&account).is_some_and(is_broken) {
             Next::StopAccount
         } else {
             Next::Done

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use url::Url;
 
+use super::doubt::Doubt;
 use super::{Context, Settings};
 use crate::account::{Account, AccountId, App, Credentials};
 use crate::config::PlatformSettings;
@@ -37,8 +38,10 @@ pub(super) struct Job {
     /// Sealed, as it is stored.
     pub(super) checkpoint: RefCell<Option<Value>>,
     pub(super) started: Cell<Option<Instant>>,
-    /// Why it may be live already, while that is so.
-    pub(super) doubt: RefCell<Option<Reason>>,
+    /// What this run does not know of it, since it sent it.
+    pub(super) doubt: RefCell<Option<Doubt>>,
+    /// How often this run sent it again.
+    pub(super) resends: Cell<u32>,
     pub(super) short_waits: Cell<u32>,
     pub(super) took: Cell<Duration>,
     pub(super) outcome: RefCell<Option<Outcome>>,
@@ -84,6 +87,7 @@ impl Job {
                     checkpoint,
                     started: Cell::new(None),
                     doubt: RefCell::new(None),
+                    resends: Cell::new(0),
                     short_waits: Cell::new(0),
                     took: Cell::new(Duration::ZERO),
                     outcome: RefCell::new(None),
@@ -103,7 +107,7 @@ impl Job {
         }
     }
 
-    /// Whether it is not to be sent, but looked up: it may be live.
+    /// Whether it is not to be sent, but looked up: it may be live since an earlier run.
     pub(super) fn recovers(&self) -> bool {
         self.post.action == Action::Recover
     }
@@ -128,11 +132,16 @@ impl Job {
     }
 
     /// Keeps where its upload stands.
-    pub(super) fn keep(&self, checkpoint: &Value, context: &Context<'_>) {
-        let key = context.settings.key.as_ref().ok();
-        *self.checkpoint.borrow_mut() = key.and_then(|key| {
+    pub(super) fn keep(&self, checkpoint: Option<&Value>, context: &Context<'_>) {
+        let known = context.settings.key.as_ref().ok().zip(checkpoint);
+        *self.checkpoint.borrow_mut() = known.and_then(|(key, checkpoint)| {
             secret::seal_checkpoint(key, &self.post.account, self.post.id, checkpoint)
         });
+    }
+
+    /// Whether the next step is a look: it may be live.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.recovers() || self.doubt.borrow().is_some()
     }
 
     /// What becomes of it if nothing more is known: it is `lost` if it may be live, else `given_back`.
@@ -157,7 +166,12 @@ impl Job {
                 Outcome::Published { post, at: now }
             } else if self.recovers() {
                 interrupted()
-            } else if self.trail.sent.get() {
+            } else if let Some(doubt) = self.doubt.borrow().as_ref() {
+                let reason = doubt.reason();
+                let mut outcome = Outcome::Unconfirmed { reason };
+                self.redact_outcome(&mut outcome);
+                outcome
+            } else if self.trail.sent.get().is_some() {
                 let reason = Reason::new(
                     "stopped",
                     "the run was stopped before the platform answered",
@@ -217,21 +231,13 @@ impl Job {
         Err(Failure::rejected(problems.join("; ")))
     }
 
-    /// What a failure before a step means: a post that is in doubt stays so.
-    pub(super) fn or_in_doubt(&self, failure: Failure) -> Failure {
-        match self.doubt.borrow().as_ref() {
-            Some(doubt) => Failure::Unconfirmed {
-                reason: doubt.clone().but(&failure.reason().message),
-            },
-            None => failure,
-        }
-    }
-
-    /// The same for an outcome's words.
+    /// An outcome's words without this account's secrets.
     pub(super) fn redact_outcome(&self, outcome: &mut Outcome) {
         if let Some(reason) = outcome.reason_mut() {
             self.redact(&mut reason.message);
-            reason.code.iter_mut().for_each(|code| self.redact(code));
+            let code = reason.code.as_mut();
+            code.into_iter()
+                .for_each(|code| code.reword(|text| self.redact(text)));
         }
     }
 

@@ -5,7 +5,7 @@ use publisher::outcome::Published;
 use publisher::platform::Found;
 use serde_json::{Value, json};
 
-use crate::support::stage::{Stage, client, verdict};
+use crate::support::stage::{Stage, client, told, verdict};
 use crate::{member, page, published, text};
 
 const LATER: &str = "2100-01-01T12:00:00Z";
@@ -60,7 +60,7 @@ async fn what_was_accepted_is_found_with_and_without_a_checkpoint() {
             stage.faults(&[&format!("linkedin:{fault}")]).await;
             content["options"]["first_comment"] = json!("More");
             let doubt = stage.publish(content.clone()).await;
-            assert_eq!(doubt.verdict, "doubt 5s", "{}", doubt.message);
+            assert_eq!(doubt.verdict, "doubt", "{}", doubt.message);
             stage.heal().await;
             let mut before = doubt.checkpoint.clone().unwrap();
             before["stage"] = json!({"is": "sending"});
@@ -90,7 +90,7 @@ async fn what_was_never_accepted_is_absent_and_can_be_sent() {
         others(&stage, ["Good morning".to_owned()].into_iter()).await;
         for checkpoint in [None, doubt.checkpoint] {
             let found = stage.look_up(text("Hi"), checkpoint).await.unwrap();
-            assert_eq!(found, Found::Absent, "{fault}");
+            assert_eq!(told(&found), "not seen", "{fault}");
         }
         published(stage.publish(text("Hi")).await);
         assert_eq!(stage.posts().await.len(), 2);
@@ -104,7 +104,8 @@ async fn an_older_post_of_the_same_content_does_not_count() {
         stage.reset().await;
         published(stage.publish(content.clone()).await);
         let now = std::mem::replace(&mut stage.now, LATER.to_owned());
-        assert_eq!(stage.look_up(content, None).await.unwrap(), Found::Absent);
+        let found = stage.look_up(content, None).await.unwrap();
+        assert_eq!(told(&found), "not seen");
         stage.now = now;
     }
 }
@@ -115,19 +116,17 @@ async fn what_can_not_be_told_apart_is_left_to_a_person() {
     let to = |link: &str, title: &str| json!({"body": "Read", "link": link, "options": {"title": title}});
     published(stage.publish(to("https://a.example/", "One")).await);
     let other = stage.look_up(to("https://b.example/", "One"), None).await;
-    let resembles = Found::Unknown("the page has a post that resembles it");
+    let resembles = Found::Unclear("the account has a post since then that resembles it");
     assert_eq!(other.unwrap(), resembles);
     let cut_off = text("Read me, please");
     assert_eq!(stage.look_up(cut_off, None).await.unwrap(), resembles);
-    assert_eq!(
-        stage.look_up(text("Red"), None).await.unwrap(),
-        Found::Absent
-    );
+    let another = stage.look_up(text("Red"), None).await.unwrap();
+    assert_eq!(told(&another), "not seen");
     published(stage.publish(to("https://a.example/", "Two")).await);
     let several = stage.look_up(to("https://a.example/", "One"), None).await;
     assert_eq!(
         several.unwrap(),
-        Found::Unknown("the page has several posts like it")
+        Found::Unclear("the account has several posts since then like it")
     );
 }
 
@@ -145,7 +144,10 @@ async fn a_picture_that_is_known_tells_posts_of_one_text_apart() {
         .unwrap();
     assert_eq!(live(&found).id, stage.posts().await[1]["id"]);
     let found = stage.look_up(with("1080x1080.jpg"), None).await.unwrap();
-    assert_eq!(found, Found::Unknown("the page has several posts like it"));
+    assert_eq!(
+        found,
+        Found::Unclear("the account has several posts since then like it")
+    );
 }
 
 #[tokio::test]
@@ -170,9 +172,9 @@ async fn who_may_not_read_says_so() {
     let mut blind = page(&[]).await;
     blind.credentials = json!({"access_token": "scopes(w_organization_social)x"});
     published(blind.publish(text("Hi")).await);
-    let Found::Unknown(why) = blind.look_up(text("Hi"), None).await.unwrap() else {
-        panic!("the page's posts can't be read");
-    };
+    let failure = blind.look_up(text("Hi"), None).await.unwrap_err();
+    assert_eq!(verdict(&failure), "unconfirmed [unconfirmed]");
+    let why = &failure.reason().message;
     assert!(why.contains("r_organization_social"), "{why}");
 }
 
@@ -183,15 +185,13 @@ async fn further_pages_are_read_and_a_list_that_is_too_long_tells_nothing() {
     others(&stage, (0..120).map(|n| format!("Number {n}"))).await;
     let found = stage.look_up(text("Hi"), None).await.unwrap();
     assert_eq!(live(&found).id, ours.id);
-    assert_eq!(
-        stage.look_up(text("Ho"), None).await.unwrap(),
-        Found::Absent
-    );
-    others(&stage, (120..200).map(|n| format!("Number {n}"))).await;
+    let never = stage.look_up(text("Ho"), None).await.unwrap();
+    assert_eq!(told(&never), "not seen");
+    others(&stage, (120..250).map(|n| format!("Number {n}"))).await;
     for body in ["Hi", "Ho"] {
         assert_eq!(
             stage.look_up(text(body), None).await.unwrap(),
-            Found::Unknown("the page has too many newer posts to find it among them")
+            Found::Unclear("the account has too many newer posts to find it among them")
         );
     }
 }

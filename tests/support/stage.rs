@@ -46,11 +46,13 @@ pub struct Stage {
     pub timeout: Duration,
     pub lease: Duration,
     pub now: String,
+    /// When what is in doubt was sent.
+    pub sent: String,
 }
 
 /// What a post's steps came to.
 pub struct Ending {
-    /// `done`, `wait 5s`, `doubt 5s`, or the decision and its class: `retry [connect]`.
+    /// `done`, `wait 5s`, `doubt`, or the decision and its class: `retry [connect]`.
     pub verdict: String,
     /// Why, if it failed.
     pub message: String,
@@ -100,6 +102,7 @@ impl Stage {
             timeout: LONG,
             lease: LONG,
             now: NOW.to_owned(),
+            sent: NOW.to_owned(),
         }
     }
 
@@ -231,8 +234,41 @@ impl Stage {
                 self.platform.look_up(&session, checkpoint.as_ref()).await
             })
             .await;
-        assert!(!trail.sent.get(), "a look-up only reads");
+        assert!(trail.sent.get().is_none(), "a look-up only reads");
         found
+    }
+
+    /// Asks what became of a post that this run left in doubt, and goes on with what may be sent again.
+    pub async fn look_again(&self, content: Value, checkpoint: Option<Value>) -> Ending {
+        let post = self.claimed(&content);
+        let (facts, _) = media::examine(&post.content, &self.http().media);
+        let (journal, trail) = (Journal::new(Uuid::nil(), None), Trail::default());
+        trail.sent.set(Some(self.sent.parse().unwrap()));
+        let look = async |api: &Api<'_>| {
+            let session = self.session(api, &post, &facts, &trail, &journal, checkpoint.as_ref());
+            self.platform.look_up(&session, checkpoint.as_ref()).await
+        };
+        let ended = |verdict: &str, checkpoint: Option<Value>| Ending {
+            sent: true,
+            ..Ending::unfinished(verdict.to_owned(), &json!(checkpoint))
+        };
+        match self.api(look).await {
+            Ok(Found::Live(published)) => Ending {
+                published: Some(published),
+                ..ended("done", None)
+            },
+            Ok(Found::Resend(from)) => self.go_on(content, from).await,
+            Ok(Found::NotSeen(from)) => ended("not seen", from),
+            Ok(Found::Unclear(why)) => Ending {
+                message: why.to_owned(),
+                ..ended("unclear", checkpoint)
+            },
+            Ok(Found::Unknown(why)) => Ending {
+                message: why.to_owned(),
+                ..ended("unknown", checkpoint)
+            },
+            Err(failure) => Ending::failed(&failure, checkpoint, true),
+        }
     }
 
     fn session<'a>(
@@ -322,20 +358,23 @@ impl Stage {
                 Ok(Step::Wait { checkpoint, after }) => {
                     Ending::unfinished(format!("wait {after:?}"), &checkpoint)
                 }
-                Ok(Step::Doubt {
-                    checkpoint,
-                    after,
-                    reason,
-                }) => Ending {
-                    message: reason.message,
-                    sent: true,
-                    ..Ending::unfinished(format!("doubt {after:?}"), &checkpoint)
-                },
                 Ok(Step::Done(published)) => Ending {
                     published: Some(published),
                     ..Ending::unfinished("done".to_owned(), &Value::Null)
                 },
-                Err(failure) => Ending::failed(&failure, checkpoint, trail.sent.get()),
+                Err(failure) => {
+                    let sent = trail.sent.get().is_some();
+                    let is_in_doubt = matches!(failure, Failure::Unconfirmed { .. }) && sent;
+                    let ending = Ending::failed(&failure, checkpoint, sent);
+                    if is_in_doubt {
+                        Ending {
+                            verdict: "doubt".to_owned(),
+                            ..ending
+                        }
+                    } else {
+                        ending
+                    }
+                }
             };
             return ending;
         }
@@ -391,11 +430,22 @@ impl Ending {
     fn failed(failure: &Failure, checkpoint: Option<Value>, sent: bool) -> Self {
         Self {
             message: failure.reason().message.clone(),
-            code: failure.reason().code.clone(),
+            code: failure.reason().code.as_ref().map(ToString::to_string),
             checkpoint,
             sent,
             ..Self::unfinished(verdict(failure), &Value::Null)
         }
+    }
+}
+
+/// `live ID`, `resend`, `not seen`, `unclear: why` or `unknown: why`.
+pub fn told(found: &Found) -> String {
+    match found {
+        Found::Live(published) => format!("live {}", published.id),
+        Found::Resend(_) => "resend".to_owned(),
+        Found::NotSeen(_) => "not seen".to_owned(),
+        Found::Unclear(why) => format!("unclear: {why}"),
+        Found::Unknown(why) => format!("unknown: {why}"),
     }
 }
 

@@ -6,7 +6,7 @@ use publisher::platform::Found;
 use serde_json::{Value, json};
 
 use super::World;
-use super::support::stage::{client, verdict};
+use super::support::stage::{client, told, verdict};
 
 const LATER: &str = "2100-01-01T12:00:00Z";
 /// The account's own channel's, for lists say whose a video is.
@@ -111,16 +111,22 @@ async fn a_session_tells_even_whom_the_list_is_closed_to() {
     world.is_it(&world.look_up(Some(checkpoint)).await).await;
     let (mut world, checkpoint) = World::broken().await;
     world.stage.credentials = json!({"access_token": UPLOADING});
-    assert_eq!(world.look_up(Some(checkpoint)).await, Found::Absent);
+    assert_eq!(told(&world.look_up(Some(checkpoint)).await), "resend");
 }
 
 #[tokio::test]
 async fn bytes_that_are_missing_are_no_video_unless_the_file_was_another_since() {
     let (world, checkpoint) = World::broken().await;
-    assert_eq!(world.look_up(Some(checkpoint.clone())).await, Found::Absent);
+    // From where the session stands.
+    let Found::Resend(Some(from)) = world.look_up(Some(checkpoint.clone())).await else {
+        panic!("the session waits for the rest");
+    };
+    assert_eq!(from["session"], checkpoint["session"]);
+    assert!(from["stored_bytes"].as_u64().unwrap() > 0, "{from}");
     // A later step may have begun another session, and published; the database has this one.
     std::fs::write(world.video.path(), super::bytes(super::CHUNK)).unwrap();
-    assert_eq!(world.look_up(Some(checkpoint.clone())).await, Found::Absent);
+    let found = world.look_up(Some(checkpoint.clone())).await;
+    assert_eq!(told(&found), "not seen");
     let ending = world.publish().await;
     assert_eq!(ending.verdict, "done", "{}", ending.message);
     world.is_it(&world.look_up(Some(checkpoint)).await).await;
@@ -144,8 +150,8 @@ async fn without_a_session_the_list_of_uploads_tells() {
         .is_it(&world.look_up(Some(checkpoint.clone())).await)
         .await;
     world.forget().await;
-    assert_eq!(world.look_up(Some(checkpoint)).await, Found::Absent);
-    assert_eq!(world.look_up(None).await, Found::Absent);
+    assert_eq!(told(&world.look_up(Some(checkpoint)).await), "not seen");
+    assert_eq!(world.look_up(None).await, Found::NotSeen(None));
     let ending = world.publish().await;
     assert_eq!(ending.verdict, "done", "{}", ending.message);
 }
@@ -162,7 +168,7 @@ async fn a_session_that_can_not_be_asked_leaves_it_open() {
         world.forget().await;
         assert_eq!(
             world.look_up(Some(checkpoint)).await,
-            Found::Unknown("the channel does not show it, but its upload can't be ruled out")
+            Found::Unclear("the channel does not show it, but its upload can't be ruled out")
         );
     }
 }
@@ -174,7 +180,7 @@ async fn other_videos_and_older_ones_do_not_count() {
     let (ours, another) = (titled("Ours"), titled("Another"));
     world.stage.publish(another).await;
     let look = async |world: &World| world.stage.look_up(ours.clone(), None).await.unwrap();
-    assert_eq!(look(&world).await, Found::Absent);
+    assert_eq!(look(&world).await, Found::NotSeen(None));
     world.stage.publish(ours.clone()).await;
     assert_eq!(
         live(&look(&world).await).id,
@@ -184,24 +190,25 @@ async fn other_videos_and_older_ones_do_not_count() {
     rewritten["body"] = json!("Another text");
     assert_eq!(
         world.stage.look_up(rewritten, None).await.unwrap(),
-        Found::Unknown("the channel has a video with a title like it")
+        Found::Unclear("the account has a post since then that resembles it")
     );
     world.stage.publish(ours.clone()).await;
     assert_eq!(
         look(&world).await,
-        Found::Unknown("the channel has several videos like it")
+        Found::Unclear("the account has several posts since then like it")
     );
     world.stage.now = LATER.to_owned();
-    assert_eq!(look(&world).await, Found::Absent);
+    assert_eq!(look(&world).await, Found::NotSeen(None));
 }
 
 #[tokio::test]
 async fn who_may_not_list_says_so() {
     let world = World::with_token(UPLOADING).await;
     world.publish().await;
-    let Found::Unknown(why) = world.look_up(None).await else {
-        panic!("it can't be listed");
-    };
+    let failure = world.stage.look_up(world.content(), None).await;
+    let failure = failure.unwrap_err();
+    assert_eq!(verdict(&failure), "unconfirmed [unconfirmed]");
+    let why = &failure.reason().message;
     assert!(why.contains("youtube.readonly"), "{why}");
     let world = World::with_token("nochannel-").await;
     assert!(matches!(world.look_up(None).await, Found::Unknown(why) if why.contains("no channel")));
@@ -214,10 +221,10 @@ async fn further_pages_are_read_and_a_list_that_is_too_long_tells_nothing() {
     let ours = world.stage.posts().await[0]["id"].clone();
     world.others(120).await;
     assert_eq!(live(&world.look_up(None).await).id, ours);
-    world.others(80).await;
+    world.others(130).await;
     assert_eq!(
         world.look_up(None).await,
-        Found::Unknown("the channel has too many newer videos to find it among them")
+        Found::Unclear("the account has too many newer posts to find it among them")
     );
 }
 

@@ -95,10 +95,9 @@ pub(super) enum Stage {
     /// Its bytes are being sent.
     #[default]
     Sending,
-    /// Facebook has it whole, and nobody sees it.
+    /// Facebook has it whole; the next step publishes it.
+    #[serde(alias = "doubtful")]
     Whole,
-    /// It was to be published, and no clear answer came.
-    Doubtful,
     /// Facebook said that it publishes it.
     Accepted,
 }
@@ -126,7 +125,7 @@ pub(super) struct Upload {
     pub(super) total: u64,
     #[serde(default)]
     pub(super) stage: Stage,
-    /// How often in a row the upload broke off, or the answer to a look was not clear.
+    /// How often in a row the upload broke off.
     #[serde(default)]
     pub(super) tries: u32,
     /// How often it was begun anew.
@@ -162,13 +161,21 @@ impl Upload {
         (self, after)
     }
 
-    /// Waits before the next look; it may be live.
-    pub(super) fn doubt(self, reason: Reason) -> Step {
-        let (upload, after) = self.look_again();
-        Step::Doubt {
-            checkpoint: json!(Checkpoint::Video(upload)),
-            after,
-            reason,
+    /// A video that Facebook took as a whole, and said that it publishes.
+    pub(super) fn accepted(edge: Edge, video: String, now: DateTime<Utc>) -> Self {
+        Self {
+            edge,
+            video,
+            url: None,
+            session: None,
+            start: 0,
+            end: 0,
+            total: 0,
+            stage: Stage::Accepted,
+            tries: 0,
+            restarts: 0,
+            looked_after_secs: 0,
+            since: now,
         }
     }
 }

@@ -74,19 +74,23 @@ pub(super) async fn followed(
     reply: &Reply,
     published: Published,
 ) -> Published {
+    Published {
+        pause: graph::pause(reply),
+        ..commented(session, published).await
+    }
+}
+
+/// A post that is live, with its first comment.
+pub(super) async fn commented(session: &Session<'_>, published: Published) -> Published {
     let content = &session.post.content;
     let comment = content.option("first_comment");
     let comment = comment.filter(|text| !text.trim().is_empty() && content.kind != Kind::Story);
-    let published = match comment {
+    match comment {
         None => published,
         Some(text) => {
             let said = say(session, &published.id, text).await;
             published.but("no first comment", said)
         }
-    };
-    Published {
-        pause: graph::pause(reply),
-        ..published
     }
 }
 

@@ -1,20 +1,21 @@
 //! What became of a post whose run died, or whose answer was lost: a video's status tells, or the page's lists.
 
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::checkpoint::{Checkpoint, Edge, Stage, Upload};
+use super::checkpoint::{Checkpoint, Edge, Photos, Stage, Upload};
 use super::feed::{self, absolute, address, edge};
-use super::graph::list::{self, Entry, Likeness, Search, same_text};
-use super::graph::{accept, is_node, lacks_permission};
+use super::graph::list::{self, Entry};
+use super::graph::{accept, is_gone, is_node, lacks_permission};
 use super::rules::Shape;
-use super::transfer::is_gone;
 use super::video::{self, usual_address};
 use super::wire::Proof;
 use crate::http::{Effect, Session, unreadable};
 use crate::media::declared_type;
 use crate::outcome::{Failure, Published};
 use crate::platform::Found;
+use crate::platform::likeness::Likeness;
+use crate::platform::search::{self, Verdict};
 use crate::post::{Content, Kind, Media};
 
 const POST_FIELDS: &str = "id,message,created_time,permalink_url,\
@@ -27,8 +28,8 @@ pub(super) async fn look_up(
 ) -> Result<Found, Failure> {
     let found = match checkpoint.map(Checkpoint::read).transpose()? {
         Some(Checkpoint::Video(upload)) => of_video(session, &upload).await,
-        Some(Checkpoint::Photos(photos)) => of_post(session, &photos.ids).await,
-        None => of_post(session, &[]).await,
+        Some(Checkpoint::Photos(photos)) => of_post(session, Some(&photos)).await,
+        None => of_post(session, None).await,
     };
     match found {
         Err(failure) if lacks_permission(&failure) => Ok(Found::Unknown(
@@ -47,23 +48,24 @@ async fn of_video(session: &Session<'_>, upload: &Upload) -> Result<Found, Failu
         Err(failure) => return Err(failure),
     };
     let is_whole = looked.status.is_whole();
+    let from = |stage| Some(json!(Checkpoint::Video(upload.clone().at(stage))));
     match looked.status.proof() {
         Proof::Published => shown(session, upload, looked.permalink_url).await,
-        // A feed video that Facebook works on was published: nothing is processed before.
-        Proof::Unclear if upload.edge == Edge::Videos && looked.status.is_processed() => {
-            shown(session, upload, looked.permalink_url).await
-        }
-        Proof::Broken(_) => Ok(Found::Absent),
-        Proof::Untouched if upload.stage == Stage::Accepted => Ok(Found::Unknown(
+        Proof::Draft if upload.edge == Edge::Videos => Ok(Found::Unknown(video::A_DRAFT)),
+        Proof::Broken(_) => Ok(Found::Resend(None)),
+        Proof::Untouched | Proof::Draft if upload.stage == Stage::Accepted => Ok(Found::Unclear(
             "Facebook accepted the video and does not show it yet",
         )),
-        Proof::Untouched if is_whole || upload.edge == Edge::Stories => Ok(Found::Absent),
+        Proof::Untouched | Proof::Draft if is_whole => Ok(Found::NotSeen(from(Stage::Whole))),
+        Proof::Untouched | Proof::Draft if upload.edge == Edge::Stories => {
+            Ok(Found::NotSeen(from(Stage::Sending)))
+        }
         // Had its file been exchanged meanwhile, another video would have taken its place.
-        Proof::Untouched => match videos(session, upload.edge).await? {
-            Search::Nothing => Ok(Found::Absent),
-            found => Ok(video_of(session, upload.edge, found)),
+        Proof::Untouched | Proof::Draft => match videos(session, upload.edge).await? {
+            Verdict::Nothing => Ok(Found::NotSeen(from(Stage::Sending))),
+            verdict => Ok(video_of(session, upload.edge, verdict).await),
         },
-        Proof::Unclear => Ok(Found::Unknown(
+        Proof::Unclear => Ok(Found::Unclear(
             "Facebook has the video and does not say yet whether it publishes it",
         )),
     }
@@ -71,10 +73,11 @@ async fn of_video(session: &Session<'_>, upload: &Upload) -> Result<Found, Failu
 
 /// Facebook does not know the video any more; another one may have taken its place.
 async fn forgotten(session: &Session<'_>, upload: &Upload) -> Result<Found, Failure> {
-    if upload.edge != Edge::Stories
-        && let found @ Search::Found(_) = videos(session, upload.edge).await?
-    {
-        return Ok(video_of(session, upload.edge, found));
+    if upload.edge != Edge::Stories {
+        let verdict = videos(session, upload.edge).await?;
+        if matches!(verdict, Verdict::Is(_)) {
+            return Ok(video_of(session, upload.edge, verdict).await);
+        }
     }
     Ok(Found::Unknown("Facebook knows the uploaded video no more"))
 }
@@ -95,14 +98,16 @@ async fn shown(
     }
     let fallback = usual_address(session, upload.edge, &upload.video);
     let permalink = absolute(told.as_deref(), fallback);
-    Ok(live(session, upload.video.clone(), permalink))
+    let published = live(session, upload.video.clone(), permalink).await;
+    Ok(Found::Live(published))
 }
 
 /// A post of which no video is known.
-async fn of_post(session: &Session<'_>, photos: &[String]) -> Result<Found, Failure> {
+async fn of_post(session: &Session<'_>, photos: Option<&Photos>) -> Result<Found, Failure> {
     let content = &session.post.content;
     let media = content.media().map_err(Failure::rejected)?;
     if content.kind == Kind::Story {
+        let photos = photos.map_or(&[][..], |photos| &photos.ids);
         return Ok(match story(session, photos).await? {
             Some(published) => Found::Live(published),
             None => Found::Unknown(
@@ -116,27 +121,30 @@ async fn of_post(session: &Session<'_>, photos: &[String]) -> Result<Found, Fail
         Shape::Text | Shape::HostedPhoto(_) | Shape::Photos => None,
     };
     if let Some(edge) = edge {
-        let found = videos(session, edge).await?;
-        return Ok(video_of(session, edge, found));
+        let verdict = videos(session, edge).await?;
+        return Ok(video_of(session, edge, verdict).await);
     }
-    let found = list::search(
+    let verdict = list::search(
         session,
         "published_posts",
         POST_FIELDS,
-        list::earliest(session),
-        |entry| likeness(content, photos, entry),
+        search::earliest(session),
+        |entry| likeness(content, photos.map_or(&[], |photos| &photos.ids), entry),
     );
-    Ok(match found.await? {
-        Search::Found(entry) => {
-            let permalink = absolute(entry.permalink.as_deref(), address(&entry.id));
-            live(session, entry.id, permalink)
-        }
-        Search::Nothing if may_be_video(session, &media) => Found::Unknown(
+    match verdict.await? {
+        Verdict::Nothing if may_be_video(session, &media) => Ok(Found::Unclear(
             "the page's list does not show it, but it may be a video that Facebook still processes",
-        ),
-        Search::Nothing => Found::Absent,
-        Search::Unclear(why) => Found::Unknown(why),
-    })
+        )),
+        verdict => {
+            // Photos that are there are not sent again.
+            let from = photos.map(|photos| json!(Checkpoint::Photos(photos.clone())));
+            let live = async |entry: Entry| {
+                let permalink = absolute(entry.permalink.as_deref(), address(&entry.id));
+                live(session, entry.id, permalink).await
+            };
+            Ok(verdict.found(from, live).await)
+        }
+    }
 }
 
 /// Whether nothing says what the medium is.
@@ -147,12 +155,12 @@ fn may_be_video(session: &Session<'_>, media: &[Media]) -> bool {
 }
 
 /// The page's video that is the post.
-async fn videos(session: &Session<'_>, edge: Edge) -> Result<Search, Failure> {
+async fn videos(session: &Session<'_>, edge: Edge) -> Result<Verdict<Entry>, Failure> {
     let list = match edge {
         Edge::Videos => "videos?type=uploaded",
         Edge::Reels | Edge::Stories => edge.name(),
     };
-    let since = list::earliest(session);
+    let since = search::earliest(session);
     let content = &session.post.content;
     list::search(session, list, VIDEO_FIELDS, since, |entry| {
         video_likeness(content, entry)
@@ -161,28 +169,29 @@ async fn videos(session: &Session<'_>, edge: Edge) -> Result<Search, Failure> {
 }
 
 /// What the list says of a video. One that it lacks may still be processed: it shows later.
-fn video_of(session: &Session<'_>, edge: Edge, found: Search) -> Found {
-    match found {
-        Search::Found(entry) => {
-            let fallback = usual_address(session, edge, &entry.id);
-            let permalink = absolute(entry.permalink.as_deref(), fallback);
-            live(session, entry.id, permalink)
-        }
-        Search::Nothing => Found::Unknown(
+async fn video_of(session: &Session<'_>, edge: Edge, verdict: Verdict<Entry>) -> Found {
+    let live = async |entry: Entry| {
+        let fallback = usual_address(session, edge, &entry.id);
+        let permalink = absolute(entry.permalink.as_deref(), fallback);
+        live(session, entry.id, permalink).await
+    };
+    match verdict.found(None, live).await {
+        Found::NotSeen(_) => Found::Unclear(
             "the page's list does not show the video, but Facebook may still process it",
         ),
-        Search::Unclear(why) => Found::Unknown(why),
+        found => found,
     }
 }
 
-fn live(session: &Session<'_>, id: String, permalink: String) -> Found {
-    let mut published = Published::at(id, Some(permalink));
-    let comment = session.post.content.option("first_comment");
-    if comment.is_some_and(|text| !text.trim().is_empty()) {
-        let warning = "the first comment was not sent";
-        published.warnings.push(warning.to_owned());
+async fn live(session: &Session<'_>, id: String, permalink: String) -> Published {
+    let published = Published::at(id, Some(permalink));
+    if search::may_follow(session) {
+        session.accepted(&published.id);
+        return feed::commented(session, published).await;
     }
-    Found::Live(published)
+    let comment = session.post.content.option("first_comment");
+    let is_wanted = comment.is_some_and(|text| !text.trim().is_empty());
+    search::without(published, "the first comment was not sent", is_wanted)
 }
 
 /// The story of one of these photos or videos, if the page archives its stories.
@@ -225,22 +234,26 @@ fn likeness(content: &Content, photos: &[String], entry: &Entry) -> Likeness {
     if attachments().any(|attached| shows(attached) || parts(attached)) {
         return Likeness::Itself;
     }
-    match (feed::text(content), entry.text()) {
-        (Some(own), Some(text)) if same_text(own, text) => return Likeness::Same,
-        (None, None) => {}
-        _ => return Likeness::Other,
-    }
-    // Neither has a text: only a link can tell.
     let is_link = |attached: &Value| attached["media_type"] == "link";
     let is_shown = |attached: &Value| {
         let family = attached["media_type"].as_str();
         matches!(family, Some("photo" | "album" | "video"))
     };
+    match (feed::text(content), entry.text()) {
+        (Some(own), Some(text)) => return Likeness::of(own, text),
+        // A caption can be left out where pictures are shown.
+        (Some(_), None) if !content.media.is_empty() && attachments().any(is_shown) => {
+            return Likeness::Similar;
+        }
+        (None, None) => {}
+        _ => return Likeness::Other,
+    }
+    // Neither has a text: only a link can tell.
     match &content.link {
         Some(link) if attachments().any(|attached| leads_to(attached, link)) => Likeness::Same,
         Some(_) if attachments().any(is_shown) => Likeness::Other,
         None if attachments().any(is_link) => Likeness::Other,
-        _ => Likeness::Perhaps,
+        _ => Likeness::Similar,
     }
 }
 
@@ -255,16 +268,12 @@ fn leads_to(attached: &Value, link: &str) -> bool {
 /// The same of its videos and reels.
 fn video_likeness(content: &Content, entry: &Entry) -> Likeness {
     let titles = feed::title(content).zip(entry.title());
-    let same_title = titles.map(|(own, title)| same_text(own, title));
-    match (feed::text(content), entry.text()) {
-        (Some(own), Some(text)) if same_text(own, text) && same_title != Some(false) => {
-            Likeness::Same
-        }
-        (None, None) => match same_title {
-            Some(true) => Likeness::Same,
-            Some(false) => Likeness::Other,
-            None => Likeness::Perhaps,
-        },
+    let title = titles.map(|(own, title)| Likeness::of(own, title));
+    match (feed::text(content), entry.text(), title) {
+        // What is known by two texts is known by neither alone.
+        (Some(own), Some(text), Some(Likeness::Other)) => Likeness::of(own, text).unsure(),
+        (Some(own), Some(text), _) => Likeness::of(own, text),
+        (None, None, title) => title.unwrap_or(Likeness::Similar),
         _ => Likeness::Other,
     }
 }

@@ -434,13 +434,21 @@ fn a_videos_status_proves_what_became_of_it() {
         (json!({"video_status": "uploading"}), Proof::Untouched),
         (
             json!({"video_status": "ready", "publishing_phase": {"publish_status": "draft"}}),
+            Proof::Draft,
+        ),
+        (
+            json!({"video_status": "processing", "publishing_phase": {"publish_status": "draft"}}),
             Proof::Untouched,
+        ),
+        (
+            json!({"video_status": "ready", "publishing_phase": {"status": "not_started", "publish_status": "scheduled"}}),
+            Proof::Unclear,
         ),
         (
             json!({"video_status": "processing", "publishing_phase": {"status": "not_started"}}),
             Proof::Unclear,
         ),
-        (json!({"video_status": "ready"}), Proof::Unclear),
+        (json!({"video_status": "ready"}), Proof::Published),
         (json!({}), Proof::Unclear),
         (
             json!({"video_status": "processing", "processing_phase": {"status": "error", "error": {"message": "No sound"}}}),
@@ -489,13 +497,19 @@ fn an_older_checkpoint_is_read_and_an_unreadable_one_may_be_live() {
     };
     assert_eq!((upload.edge, upload.stage), (Edge::Reels, Stage::Sending));
     let back = json!(Checkpoint::Video(Upload {
-        stage: Stage::Doubtful,
+        stage: Stage::Accepted,
         ..upload
     }));
     let Ok(Checkpoint::Video(upload)) = Checkpoint::read(&back) else {
         panic!("it reads what it wrote");
     };
-    assert_eq!(upload.stage, Stage::Doubtful);
+    assert_eq!(upload.stage, Stage::Accepted);
+    let mut older = back;
+    older["stage"] = json!("doubtful");
+    let Ok(Checkpoint::Video(upload)) = Checkpoint::read(&older) else {
+        panic!("it reads what earlier versions wrote");
+    };
+    assert_eq!(upload.stage, Stage::Whole);
     for unreadable in [json!(null), json!({"of": "poem"}), json!("video")] {
         let failure = Checkpoint::read(&unreadable).unwrap_err();
         assert_eq!(verdict(&failure), "unconfirmed [bug] -");

@@ -286,12 +286,6 @@ async fn missing(
     Ok(Missing::From(source))
 }
 
-/// Whether the platform knows the video no more: nothing was published, and the upload starts over.
-pub(super) fn is_gone(failure: &Failure) -> bool {
-    let code = failure.reason().code.as_deref().unwrap_or_default();
-    code.split(' ').next() == Some("100/33")
-}
-
 /// A path of a video.
 pub(super) fn video_path(session: &Session<'_>, video: &str) -> String {
     graph::path(session, video)

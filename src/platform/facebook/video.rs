@@ -1,12 +1,10 @@
 //! Videos, reels and video stories from the moment on when Facebook has them whole.
 //!
 //! ```text
-//!            finish: yes                    published
-//!   whole ──────────────▶ accepted ────────────────────▶ done   (videos and stories are done at once)
-//!     ▲ │                     │ gave up
-//!     │ │ finish: no answer   └──────▶ rejected
-//!     │ ▼
-//!   doubtful ─── its status ──▶ done, accepted, or rejected; surely untouched: whole again; never clear: unconfirmed
+//!            finish: yes                 published
+//!   whole ──────────────▶ accepted ─────────────────▶ done   (stories are done at once)
+//!                             │ gave up, or made a draft of it
+//!                             └──────▶ rejected
 //! ```
 
 use std::time::Duration;
@@ -18,18 +16,14 @@ use serde_json::{Value, json};
 use super::super::Step;
 use super::checkpoint::{Edge, Stage, Upload};
 use super::feed::{self, address, edge, followed, located};
-use super::graph::accept;
+use super::graph::{accept, is_gone};
+use super::photos;
 use super::transfer::{self, video_path, video_post};
 use super::wire::{self, Finished, Looked, Made, Proof};
-use super::{photos, transfer::is_gone};
 use crate::http::{Effect, Reply, Session, unreadable};
 use crate::outcome::{Failure, Published, Reason};
 use crate::post::Content;
 
-/// A request that may be under way still is given so many looks before a video counts as untouched by it.
-const LOOKS_UNTOUCHED: u32 = 2;
-/// After so many looks that prove nothing a person has to look.
-const LOOKS_UNCLEAR: u32 = 6;
 /// What Facebook accepted and has not shown for so long, a person has to look at.
 const PROCESSING_LIMIT: TimeDelta = TimeDelta::hours(24);
 
@@ -45,7 +39,8 @@ pub(super) async fn publish_hosted(session: &Session<'_>, url: &str) -> Result<S
     let reply = session.publish(request).await?;
     let Made { id } = accept(&reply, Effect::Publishes)?;
     let id = wire::id(&id, &reply, Effect::Publishes)?;
-    Ok(done(session, &reply, Edge::Videos, id, None).await)
+    let upload = Upload::accepted(Edge::Videos, id, session.api.now);
+    Ok(upload.wait(Duration::ZERO))
 }
 
 /// A video's title and text.
@@ -70,8 +65,7 @@ pub(super) async fn go_on(session: &Session<'_>, upload: Upload) -> Result<Step,
             let step = finish(session, upload.clone()).await;
             unless_gone(session, &upload, step).await
         }
-        Stage::Doubtful => clear_up(session, upload).await,
-        Stage::Accepted => await_reel(session, upload).await,
+        Stage::Accepted => until_shown(session, upload).await,
     }
 }
 
@@ -92,20 +86,19 @@ async fn unless_gone(
 
 /// Publishes what is whole.
 async fn finish(session: &Session<'_>, upload: Upload) -> Result<Step, Failure> {
-    let sent = session.publish(finish_request(session, &upload)).await;
-    let finished = sent.and_then(|reply| {
-        let finished: Finished = accept(&reply, Effect::Publishes)?;
-        if finished.success {
-            Ok((reply, finished))
-        } else {
-            Err(unreadable(&reply, Effect::Publishes))
+    let reply = session.publish(finish_request(session, &upload)).await?;
+    let finished: Finished = accept(&reply, Effect::Publishes)?;
+    if !finished.success {
+        return Err(unreadable(&reply, Effect::Publishes));
+    }
+    match upload.edge {
+        Edge::Stories => photos::story(session, &reply, &finished).await,
+        // They show when they are processed, and can fail until then.
+        Edge::Videos | Edge::Reels => {
+            let since = session.api.now;
+            let upload = Upload { since, ..upload };
+            Ok(upload.at(Stage::Accepted).wait(Duration::ZERO))
         }
-    });
-    match finished {
-        Ok((reply, finished)) => accepted(session, upload, &reply, &finished).await,
-        // The video has an id, so that its status tells.
-        Err(Failure::Unconfirmed { reason }) => Ok(upload.at(Stage::Doubtful).doubt(reason)),
-        Err(failure) => Err(failure),
     }
 }
 
@@ -131,74 +124,17 @@ fn finish_request(session: &Session<'_>, upload: &Upload) -> RequestBuilder {
     session.api.request(Method::POST, &path).json(&body)
 }
 
-/// Facebook said yes.
-async fn accepted(
-    session: &Session<'_>,
-    upload: Upload,
-    reply: &Reply,
-    finished: &Finished,
-) -> Result<Step, Failure> {
-    match upload.edge {
-        Edge::Videos => Ok(done(session, reply, upload.edge, upload.video, None).await),
-        Edge::Stories => photos::story(session, reply, finished).await,
-        Edge::Reels => Ok(wait_for_reel(session, upload)),
-    }
-}
-
-/// A reel shows when it is processed, and it can fail until then.
-fn wait_for_reel(session: &Session<'_>, upload: Upload) -> Step {
-    let since = session.api.now;
-    let upload = Upload { since, ..upload };
-    upload.at(Stage::Accepted).wait(Duration::ZERO)
-}
-
-/// What became of a request that got no clear answer.
-async fn clear_up(session: &Session<'_>, upload: Upload) -> Result<Step, Failure> {
-    let upload = Upload {
-        tries: upload.tries + 1,
-        ..upload
-    };
+/// A video that Facebook said it publishes.
+async fn until_shown(session: &Session<'_>, upload: Upload) -> Result<Step, Failure> {
     let (reply, looked) = match look_and_keep(session, &upload.video).await {
         Ok(looked) => looked,
-        Err(failure) => return still_in_doubt(upload, failure.reason().clone()),
-    };
-    match looked.status.proof() {
-        Proof::Published => Ok(shown(session, &reply, upload, looked).await),
-        Proof::Broken(why) => Err(gave_up(&why)),
-        Proof::Unclear if upload.edge == Edge::Videos && looked.status.is_processed() => {
-            Ok(shown(session, &reply, upload, looked).await)
-        }
-        Proof::Untouched if upload.tries >= LOOKS_UNTOUCHED => {
-            Ok(upload.at(Stage::Whole).wait(Duration::ZERO))
-        }
-        Proof::Untouched | Proof::Unclear => {
-            let message = "Facebook does not say yet whether it publishes the video";
-            still_in_doubt(upload, Reason::new("in_doubt", message))
-        }
-    }
-}
-
-fn still_in_doubt(upload: Upload, reason: Reason) -> Result<Step, Failure> {
-    if upload.tries >= LOOKS_UNCLEAR {
-        let remark = "whether the video was published is not known; look at the page";
-        return Err(Failure::Unconfirmed {
-            reason: reason.but(remark),
-        });
-    }
-    Ok(upload.doubt(reason))
-}
-
-/// A reel that Facebook said it publishes.
-async fn await_reel(session: &Session<'_>, upload: Upload) -> Result<Step, Failure> {
-    let (reply, looked) = match look_and_keep(session, &upload.video).await {
-        Ok(looked) => looked,
-        // A look that fails says nothing about the reel, and must not use up the post's tries.
+        // A look that fails says nothing about the video, and must not use up the post's tries.
         Err(Failure::Retry { after, .. }) if !is_overdue(session, &upload) => {
             let (upload, next) = upload.look_again();
             return Ok(upload.wait(next.max(after.unwrap_or_default())));
         }
         Err(Failure::Retry { reason, .. } | Failure::Rejected { reason }) => {
-            let remark = "Facebook accepted the reel, and what became of it is not known";
+            let remark = "Facebook accepted the video, and what became of it is not known";
             return Err(Failure::Unconfirmed {
                 reason: reason.but(remark),
             });
@@ -208,14 +144,15 @@ async fn await_reel(session: &Session<'_>, upload: Upload) -> Result<Step, Failu
     match looked.status.proof() {
         Proof::Published => Ok(shown(session, &reply, upload, looked).await),
         Proof::Broken(why) => Err(gave_up(&why)),
-        Proof::Untouched | Proof::Unclear if is_overdue(session, &upload) => {
+        Proof::Draft if upload.edge == Edge::Videos => Err(Failure::rejected(A_DRAFT)),
+        _ if is_overdue(session, &upload) => {
             let message =
-                "Facebook accepted the reel a day ago and does not show it; look at the page";
+                "Facebook accepted the video a day ago and does not show it; look at the page";
             Err(Failure::Unconfirmed {
                 reason: Reason::new("processing", message),
             })
         }
-        Proof::Untouched | Proof::Unclear => {
+        Proof::Draft | Proof::Untouched | Proof::Unclear => {
             let (upload, after) = upload.look_again();
             Ok(upload.wait(after))
         }
@@ -229,6 +166,10 @@ fn is_overdue(session: &Session<'_>, upload: &Upload) -> bool {
 fn gave_up(why: &str) -> Failure {
     Failure::rejected(format!("Facebook could not process the video: {why}"))
 }
+
+/// Facebook takes some vertical videos for reels, and leaves them to a person.
+pub(super) const A_DRAFT: &str = "Facebook made a draft of the video instead of publishing it; share it there, or make \
+                                  the next one a reel (kind `reel`)";
 
 /// What a video's status says.
 pub(super) async fn look(session: &Session<'_>, video: &str) -> Result<Looked, Failure> {

@@ -119,6 +119,8 @@ pub(super) enum Proof {
     Broken(String),
     /// It waits for being published.
     Untouched,
+    /// Facebook has processed it, and waits for a person to publish it.
+    Draft,
     /// None of these for sure.
     Unclear,
 }
@@ -135,14 +137,13 @@ impl VideoStatus {
         self.uploading_phase.status.starts_with("complete") || self.overall == "upload_complete"
     }
 
-    /// Whether it is at work on a video that it has.
-    pub(super) fn is_processed(&self) -> bool {
-        matches!(self.overall.as_str(), "processing" | "ready")
-    }
-
     pub(super) fn proof(&self) -> Proof {
-        if self.publishing_phase.publish_status == "published" {
-            return Proof::Published;
+        match self.publishing_phase.publish_status.as_str() {
+            "published" => return Proof::Published,
+            "draft" if self.overall == "ready" => return Proof::Draft,
+            // A video of the feed whose status says no more than that.
+            "" if self.overall == "ready" => return Proof::Published,
+            _ => {}
         }
         let phases = [
             &self.uploading_phase,

@@ -35,9 +35,6 @@ pub(super) struct Checkpoint {
     /// How often in a row Instagram did not know the container.
     #[serde(default)]
     pub(super) missed: u32,
-    /// How often it was published without a clear answer.
-    #[serde(default)]
-    pub(super) doubts: u32,
 }
 
 /// The container of one medium.
@@ -70,7 +67,6 @@ impl Checkpoint {
             items: Vec::new(),
             upload: None,
             missed: 0,
-            doubts: 0,
         }
     }
 
@@ -110,35 +106,10 @@ impl Checkpoint {
         after.clamp(FIRST_LOOK, SLOWEST_LOOK)
     }
 
-    /// A wait; if the post may be live, one that must not outlast the run as if it were not.
     fn wait(self, after: Duration) -> Step {
-        let checkpoint = json!(self);
-        if self.doubts == 0 {
-            return Step::Wait { checkpoint, after };
-        }
-        let reason = Reason::new(
-            "doubt",
-            "Instagram did not say whether it published the post, and can't tell yet",
-        );
-        Step::Doubt {
-            checkpoint,
+        Step::Wait {
+            checkpoint: json!(self),
             after,
-            reason,
-        }
-    }
-
-    /// It may be live since this try.
-    pub(super) fn doubt(self, reason: Reason) -> Step {
-        let after = self.next_look();
-        let checkpoint = Self {
-            doubts: self.doubts + 1,
-            looked_after_secs: after.as_secs(),
-            ..self
-        };
-        Step::Doubt {
-            checkpoint: json!(checkpoint),
-            after,
-            reason,
         }
     }
 }

@@ -1,20 +1,14 @@
-//! A post that is live: which one it is, where people see it, and its first comment.
+//! A post that is live: where people see it, and its first comment.
 
-use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::checkpoint::Checkpoint;
 use super::errors::accept;
 use super::{content, path};
-use crate::http::{Effect, Reply, Session, unreadable};
+use crate::http::{Effect, Reply, Session};
 use crate::outcome::{Failure, Published};
 use crate::platform::graph;
-use crate::post::Kind;
-
-/// How far Instagram's clock and ours may be apart.
-const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(1);
 
 /// Completes a post that was accepted just now.
 pub(super) async fn follow(session: &Session<'_>, id: &str) -> Published {
@@ -74,40 +68,14 @@ async fn comment(session: &Session<'_>, id: &str, text: &str) -> Result<(), Fail
     accept::<Made>(&reply, Effect::Follows).map(|_| ())
 }
 
-/// The post that a published container became. It is live whether or not the list shows it.
-pub(super) async fn published(
-    session: &Session<'_>,
-    checkpoint: &Checkpoint,
-    container: &str,
-) -> Published {
-    session.accepted(container);
-    let missing = |why: &str| {
-        let mut post = Published::at(container, None);
-        post.warnings.push(format!(
-            "Instagram published it, but {why}; the id is that of its upload"
-        ));
-        if content::first_comment(&session.post.content).is_some() {
-            post.warnings
-                .push("no first comment: the post was not found".to_owned());
-        }
-        post
-    };
-    match listed(session, checkpoint).await {
-        Ok(Some(post)) => complete(session, post).await,
-        Ok(None) => missing("the account's list does not show which post it is"),
-        Err(failure) => missing(&failure.reason().message),
-    }
-}
-
-/// Completes a post that was found. Its first comment may be there already.
-pub(super) async fn complete(session: &Session<'_>, post: Post) -> Published {
-    let published = Published::at(post.id.as_str(), post.permalink);
+/// A post that was found, with its first comment, which may be there already.
+pub(super) async fn commented(session: &Session<'_>, published: Published) -> Published {
     let Some(text) = content::first_comment(&session.post.content) else {
         return published;
     };
-    let made = match has_comment(session, &post.id, text).await {
+    let made = match has_comment(session, &published.id, text).await {
         Ok(true) => Ok(()),
-        Ok(false) => comment(session, &post.id, text).await,
+        Ok(false) => comment(session, &published.id, text).await,
         Err(failure) => Err(failure),
     };
     published.but("no first comment", made)
@@ -128,58 +96,4 @@ async fn has_comment(session: &Session<'_>, id: &str, text: &str) -> Result<bool
     Ok(data
         .iter()
         .any(|comment| comment.text.trim() == text.trim()))
-}
-
-/// The account's one post that fits, if there is one.
-pub(super) async fn listed(
-    session: &Session<'_>,
-    checkpoint: &Checkpoint,
-) -> Result<Option<Post>, Failure> {
-    #[derive(Deserialize)]
-    struct Posts {
-        data: Vec<Post>,
-    }
-    let content = &session.post.content;
-    let list = match content.kind {
-        Kind::Story => "stories",
-        _ => "media",
-    };
-    let edge = format!("{}/{list}", session.post.account.external_id);
-    let reply = read(session, &edge, "id,caption,permalink,timestamp").await?;
-    let Posts { data } = accept(&reply, Effect::Reads)?;
-    if data.iter().any(|post| !graph::is_id(&post.id)) {
-        return Err(unreadable(&reply, Effect::Reads));
-    }
-    Ok(fitting(data, checkpoint.created_at, &content.body))
-}
-
-/// The one post with this caption since then; none if there are several.
-pub(super) fn fitting(posts: Vec<Post>, since: DateTime<Utc>, caption: &str) -> Option<Post> {
-    // The list may leave the signs of mentions out.
-    let plain = |text: &str| text.trim().replace('@', "");
-    let since = since - CLOCK_SKEW;
-    let mut fitting = posts.into_iter().filter(|post| {
-        let own = post.caption.as_deref().unwrap_or("");
-        post.created_at().is_some_and(|at| at >= since) && plain(own) == plain(caption)
-    });
-    let found = fitting.next()?;
-    fitting.next().is_none().then_some(found)
-}
-
-/// A post as the lists show it.
-#[derive(Deserialize)]
-pub(super) struct Post {
-    pub(super) id: String,
-    pub(super) caption: Option<String>,
-    pub(super) permalink: Option<String>,
-    pub(super) timestamp: String,
-}
-
-impl Post {
-    /// `2026-09-01T12:00:00+0000`: ISO 8601, but not RFC 3339.
-    fn created_at(&self) -> Option<DateTime<Utc>> {
-        DateTime::parse_from_str(&self.timestamp, "%Y-%m-%dT%H:%M:%S%z")
-            .ok()
-            .map(|at| at.to_utc())
-    }
 }

@@ -13,7 +13,7 @@ use super::errors::{
 };
 use super::quota::Quota;
 use super::upload::Sent;
-use super::{Login, find, path, quota, upload};
+use super::{Login, find, lookup, path, quota, upload};
 use crate::http::{Effect, Reply, Session, unreadable};
 use crate::media::{self, Family};
 use crate::outcome::{Failure, Pause, Reason, Scope};
@@ -26,8 +26,6 @@ use crate::text::one_line;
 const CONTAINER_LIMIT: u32 = 3;
 /// So often Instagram is asked again for a container that it does not know.
 const MISS_LIMIT: u32 = 2;
-/// So often one run publishes a container of which it knows in between that it is not published.
-const DOUBT_LIMIT: u32 = 3;
 /// The account's limit is a window that rolls; nothing says when its oldest post drops out, so it is read again soon.
 const FULL_PAUSE: Duration = Duration::from_hours(1);
 
@@ -55,24 +53,13 @@ pub(super) async fn step(
     match look(session, &id).await {
         Ok(Look::Ready) => publish(session, checkpoint, &id).await,
         Ok(Look::Processing) => Ok(checkpoint.look_again()),
-        Ok(Look::Published) => Ok(Step::Done(find::published(session, &checkpoint, &id).await)),
+        Ok(Look::Published) => lookup::published(session, &checkpoint, &id)
+            .await
+            .map(Step::Done),
         Ok(Look::Gone(why)) => again(session, &checkpoint, &why).await,
         Ok(Look::Broken(words)) => Err(broken("the post", &words)),
         Ok(Look::Unknown) => unknown(session, checkpoint).await,
-        Err(failure) if checkpoint.doubts > 0 => still_in_doubt(checkpoint, failure),
         Err(failure) => Err(failure),
-    }
-}
-
-/// The look that was to settle a doubt failed: the post may still be live.
-fn still_in_doubt(checkpoint: Checkpoint, failure: Failure) -> Result<Step, Failure> {
-    match failure {
-        Failure::Retry { .. } => Ok(checkpoint.look_again()),
-        // A new token is got, and the look taken again.
-        Failure::Unauthorized { .. } => Err(failure),
-        other => Err(Failure::Unconfirmed {
-            reason: other.reason().clone(),
-        }),
     }
 }
 
@@ -371,31 +358,10 @@ async fn unknown(session: &Session<'_>, checkpoint: Checkpoint) -> Result<Step, 
     if checkpoint.missed < MISS_LIMIT {
         return Ok(missed(checkpoint));
     }
-    if checkpoint.doubts == 0 {
-        return again(session, &checkpoint, "Instagram knows it no more").await;
-    }
-    match find::listed(session, &checkpoint).await {
-        Ok(Some(post)) => Ok(Step::Done(find::complete(session, post).await)),
-        _ => Err(Failure::Unconfirmed {
-            reason: Reason::new(
-                "upload_gone",
-                "Instagram did not say whether it published the post, and knows the upload no more; look at the account \
-                 before it is sent again",
-            ),
-        }),
-    }
+    again(session, &checkpoint, "Instagram knows it no more").await
 }
 
 async fn publish(session: &Session<'_>, checkpoint: Checkpoint, id: &str) -> Result<Step, Failure> {
-    if checkpoint.doubts >= DOUBT_LIMIT && session.trail.sent.get() {
-        return Err(Failure::Retry {
-            after: None,
-            reason: Reason::new(
-                "server_error",
-                "Instagram failed to publish the post several times; it is not published",
-            ),
-        });
-    }
     let room = room(session).await;
     if let Some(room) = room.as_ref().filter(|room| room.left == 0) {
         return Err(Failure::RateLimited {
@@ -409,10 +375,7 @@ async fn publish(session: &Session<'_>, checkpoint: Checkpoint, id: &str) -> Res
         .api
         .request(Method::POST, &path(&session.api, &edge))
         .json(&json!({"creation_id": id}));
-    let reply = match session.publish(request).await {
-        Err(Failure::Unconfirmed { reason }) => return Ok(checkpoint.doubt(reason)),
-        reply => reply?,
-    };
+    let reply = session.publish(request).await?;
     if is_not_ready(&reply) {
         return Ok(checkpoint.look_again());
     }
@@ -429,11 +392,14 @@ async fn publish(session: &Session<'_>, checkpoint: Checkpoint, id: &str) -> Res
             published.pause = used_up(&reply).or(full);
             Ok(Step::Done(published))
         }
-        Err(Failure::Unconfirmed { reason }) => Ok(checkpoint.doubt(reason)),
         Err(failure) if is_spam(&reply) => match look(session, id).await {
-            Ok(Look::Published) => Ok(Step::Done(find::published(session, &checkpoint, id).await)),
+            Ok(Look::Published) => lookup::published(session, &checkpoint, id)
+                .await
+                .map(Step::Done),
             Ok(_) => Err(failure),
-            Err(_) => Ok(checkpoint.doubt(failure.reason().clone())),
+            Err(_) => Err(Failure::Unconfirmed {
+                reason: failure.reason().clone(),
+            }),
         },
         Err(failure) => Err(failure),
     }

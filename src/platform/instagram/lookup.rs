@@ -1,17 +1,19 @@
 //! What became of a post whose run died, or whose answer was lost: its container's status tells, or the account's list.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::checkpoint::Checkpoint;
 use super::flow::{self, Look};
-use super::{Login, content, upload};
+use super::{Login, content, find, upload};
 use crate::http::Session;
 use crate::media::{Family, declared_type};
 use crate::outcome::{Failure, Published};
 use crate::platform::Found;
 use crate::platform::graph::lacks_permission;
-use crate::platform::graph::list::{self, Entry, Likeness, Search, same_text};
+use crate::platform::graph::list::{self, Entry};
+use crate::platform::likeness::Likeness;
+use crate::platform::search::{self, Verdict};
 use crate::post::{Content, Kind};
 
 const FIELDS: &str = "id,caption,permalink,timestamp,media_type";
@@ -55,71 +57,80 @@ async fn of_container(
     checkpoint: &Checkpoint,
     id: &str,
 ) -> Result<Found, Failure> {
+    let resend = || Found::Resend(Some(json!(checkpoint)));
     match flow::look(session, id).await? {
-        Look::Published => published(session, checkpoint, id).await,
-        Look::Ready => Ok(Found::Absent),
+        Look::Published => published(session, checkpoint, id).await.map(Found::Live),
+        Look::Ready => Ok(resend()),
         Look::Processing
             if checkpoint.upload.is_some() && upload::is_incomplete(session, id).await? =>
         {
-            Ok(Found::Absent)
+            Ok(resend())
         }
-        Look::Processing => Ok(Found::Unknown("Instagram is still processing the upload")),
+        Look::Processing => Ok(Found::Unclear("Instagram is still processing the upload")),
         // Another one may have taken its place since the checkpoint was written.
         Look::Gone(_) | Look::Broken(_) | Look::Unknown => in_list(session).await,
     }
 }
 
 /// The post that a published container became. It is live whether or not the list shows it.
-async fn published(
+pub(super) async fn published(
     session: &Session<'_>,
     checkpoint: &Checkpoint,
     container: &str,
-) -> Result<Found, Failure> {
-    let since = list::earliest(session).max(checkpoint.created_at - CLOCK_SKEW);
+) -> Result<Published, Failure> {
+    let since = search::earliest(session).max(checkpoint.created_at - CLOCK_SKEW);
     let content = &session.post.content;
+    if search::may_follow(session) {
+        session.accepted(container);
+    }
     // There is one for sure: without a caption it is the only one that fits.
-    let found = search(session, since, |entry| match likeness(session, entry) {
-        Likeness::Perhaps if caption(content).is_none() => Likeness::Same,
+    let found = listed(session, since, |entry| match likeness(session, entry) {
+        Likeness::Similar if caption(content).is_none() => Likeness::Same,
         like => like,
     });
-    match found.await {
-        Ok(Search::Found(entry)) => Ok(live(session, entry)),
-        Err(failure) if !lacks_permission(&failure) => Err(failure),
-        Ok(Search::Nothing | Search::Unclear(_)) | Err(_) => {
-            let mut published = Published::at(container, None);
-            published.warnings.push(
-                "Instagram published it, but its list does not tell which post it is; the id is that of its upload"
-                    .to_owned(),
-            );
-            Ok(Found::Live(uncommented(content, published)))
+    let why = match found.await {
+        Ok(Verdict::Is(entry)) => return Ok(live(session, entry).await),
+        Err(failure) if !lacks_permission(&failure) && !search::may_follow(session) => {
+            return Err(failure);
         }
-    }
+        Ok(Verdict::Nothing | Verdict::Unclear(_)) => {
+            "the account's list does not tell which post it is"
+        }
+        Err(failure) => &failure.reason().message.clone(),
+    };
+    let published = Published::at(container, None).but(
+        "the id is that of its upload",
+        Err::<(), _>(Failure::rejected(why)),
+    );
+    Ok(uncommented(content, published))
 }
 
 /// A post of which no container is known that tells.
 async fn in_list(session: &Session<'_>) -> Result<Found, Failure> {
-    let since = list::earliest(session);
+    let since = search::earliest(session);
     let content = &session.post.content;
     let is_old_story = content.kind == Kind::Story && session.api.now - since > STORY_LISTED;
-    let found = search(session, since, |entry| likeness(session, entry)).await?;
-    Ok(match found {
-        Search::Found(entry) => live(session, entry),
-        Search::Unclear(why) => Found::Unknown(why),
-        Search::Nothing if is_old_story => {
+    let verdict = listed(session, since, |entry| likeness(session, entry)).await?;
+    Ok(match verdict {
+        Verdict::Nothing if is_old_story => {
             Found::Unknown("Instagram lists stories for a day only, and its time is longer ago")
         }
-        Search::Nothing if content.options.get("share_to_feed") == Some(&Value::Bool(false)) => {
+        Verdict::Nothing if content.options.get("share_to_feed") == Some(&Value::Bool(false)) => {
             Found::Unknown("Instagram's list may leave out reels that are not shared to the feed")
         }
-        Search::Nothing => Found::Absent,
+        verdict => {
+            verdict
+                .found(None, async |entry| live(session, entry).await)
+                .await
+        }
     })
 }
 
-async fn search(
+async fn listed(
     session: &Session<'_>,
     since: DateTime<Utc>,
     likeness: impl Fn(&Entry) -> Likeness,
-) -> Result<Search, Failure> {
+) -> Result<Verdict<Entry>, Failure> {
     let edge = match session.post.content.kind {
         Kind::Story => "stories",
         _ => "media",
@@ -127,17 +138,17 @@ async fn search(
     list::search(session, edge, FIELDS, since, likeness).await
 }
 
-fn live(session: &Session<'_>, entry: Entry) -> Found {
+async fn live(session: &Session<'_>, entry: Entry) -> Published {
     let published = Published::at(entry.id, entry.permalink);
-    Found::Live(uncommented(&session.post.content, published))
+    if search::may_follow(session) {
+        return find::commented(session, published).await;
+    }
+    uncommented(&session.post.content, published)
 }
 
-fn uncommented(content: &Content, mut published: Published) -> Published {
-    if content::first_comment(content).is_some() {
-        let warning = "the first comment was not sent";
-        published.warnings.push(warning.to_owned());
-    }
-    published
+fn uncommented(content: &Content, published: Published) -> Published {
+    let is_wanted = content::first_comment(content).is_some();
+    search::without(published, "the first comment was not sent", is_wanted)
 }
 
 /// The caption, if there is one. Stories have none.
@@ -155,10 +166,12 @@ fn likeness(session: &Session<'_>, entry: &Entry) -> Likeness {
     // The list may leave the signs of mentions out.
     let plain = |text: &str| text.replace('@', "");
     match (caption(&session.post.content), entry.text()) {
-        (Some(own), Some(text)) if same_text(&plain(own), &plain(text)) => Likeness::Same,
-        (_, Some(_)) => Likeness::Other,
+        (Some(own), Some(text)) => {
+            Likeness::of(own, text).max(Likeness::of(&plain(own), &plain(text)))
+        }
+        (None, Some(_)) => Likeness::Other,
         // Not every login is shown captions.
-        (_, None) => Likeness::Perhaps,
+        (_, None) => Likeness::Similar,
     }
 }
 

@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use super::checkpoint::Checkpoint;
 use super::content::{self, Role, marks};
 use super::errors::{accept, classify, is_not_ready, is_unknown, used_up};
-use super::find::{Post, fitting};
 use super::flow::Status;
 use super::upload::{self, Sent};
 use super::*;
@@ -335,48 +334,11 @@ fn looks_grow_apart_up_to_a_minute() {
 }
 
 #[test]
-fn a_wait_in_doubt_stays_a_doubt() {
-    let reason = crate::outcome::Reason::new("timeout", "t");
-    let Step::Doubt { checkpoint, .. } = checkpoint().doubt(reason) else {
-        panic!("a doubt");
-    };
-    let again = Checkpoint::read(&checkpoint).unwrap().look_again();
-    assert!(
-        matches!(again, Step::Doubt { after, .. } if after.as_secs() == 10),
-        "{again:?}"
-    );
-}
-
-#[test]
 fn older_checkpoints_are_read_and_unreadable_ones_are_no_licence_to_start_over() {
     let older = json!({"id": "17", "created_at": "2026-09-01T12:00:00Z", "number": 1, "looked_after_secs": 0});
     assert_eq!(Checkpoint::read(&older).unwrap(), checkpoint());
     let failure = Checkpoint::read(&json!({"session": "x"})).unwrap_err();
     assert_eq!(verdict(&failure), "unconfirmed [bug] -");
-}
-
-#[test]
-fn the_list_names_the_post_only_if_one_fits() {
-    let post = |id: &str, caption: Option<&str>, time: &str| Post {
-        id: id.to_owned(),
-        caption: caption.map(str::to_owned),
-        permalink: Some(format!("https://www.instagram.com/p/{id}")),
-        timestamp: format!("2026-09-01T{time}+0000"),
-    };
-    let found =
-        |posts, caption| fitting(posts, checkpoint().created_at, caption).map(|post| post.id);
-    let posts = || {
-        vec![
-            post("3", None, "12:00:09"),
-            post("2", Some("by you"), "12:00:02"),
-            post("1", Some("by @you"), "11:58:00"),
-        ]
-    };
-    assert_eq!(found(posts(), "by @you").as_deref(), Some("2"));
-    assert_eq!(found(posts(), "").as_deref(), Some("3"));
-    assert_eq!(found(posts(), "by me"), None);
-    let twice = vec![post("2", None, "12:00:02"), post("1", None, "12:00:01")];
-    assert_eq!(found(twice, ""), None);
 }
 
 #[test]

@@ -1,41 +1,40 @@
 //! What became of a post that may be live, by the list of a page's posts. A member's posts are shown to no application.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta};
 use reqwest::{Method, RequestBuilder};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use url::Url;
 
 use super::little;
-use super::progress::{Asset, Progress, Stage, encoded, fingerprint};
+use super::progress::{Asset, Progress, Stage, encoded};
 use super::reply::{classify, is_post};
-use super::send::permalink;
+use super::send::{self, permalink};
 use super::share::{filled, share};
 use super::{is_organization, rest};
-use crate::http::{Effect, Session, unreadable};
+use crate::http::{Effect, Reply, Session, unreadable};
 use crate::outcome::{Failure, Published, Reason};
-use crate::platform::{Found, likeness};
+use crate::platform::Found;
+use crate::platform::likeness::Likeness;
+use crate::platform::search::{self, Listed, Page, Verdict};
 use crate::post::Media;
 
-/// Two clocks are seldom further apart.
-const CLOCKS_APART: TimeDelta = TimeDelta::minutes(2);
-/// A post is not made earlier than so long before its time.
-const EARLIEST: TimeDelta = TimeDelta::minutes(5);
-/// So many posts are on a page of the list, and so many pages are read.
+/// So many posts are on a page of the list.
 const PAGE: usize = 50;
-const PAGES: usize = 4;
+/// How long LinkedIn surely knows a duplicate is not documented; so long it is trusted to.
+const DUPLICATE_WINDOW: TimeDelta = TimeDelta::minutes(5);
 
 /// The newest posts of the account after the first `start` ones. Its author is shown also those that are not live yet.
-fn list(session: &Session<'_>, start: usize, count: usize) -> RequestBuilder {
+fn list(session: &Session<'_>, start: usize) -> RequestBuilder {
     let path = format!(
-        "/rest/posts?q=author&author={}&start={start}&count={count}&sortBy=CREATED&viewContext=AUTHOR",
+        "/rest/posts?q=author&author={}&start={start}&count={PAGE}&sortBy=CREATED&viewContext=AUTHOR",
         encoded(&session.post.account.external_id)
     );
     rest(&session.api, Method::GET, &path).header("X-RestLi-Method", "FINDER")
 }
 
 #[derive(Deserialize)]
-struct Listed {
+struct Elements {
     elements: Vec<Element>,
 }
 
@@ -51,68 +50,18 @@ struct Element {
 }
 
 impl Element {
-    fn text(&self) -> &str {
-        self.commentary.as_deref().unwrap_or_default()
-    }
-
-    fn is_older_than(&self, since: DateTime<Utc>) -> bool {
-        let since = since.timestamp_millis();
-        self.created_at.is_some_and(|created| created < since)
-    }
-
     /// A draft is a person's, and what failed stays away.
     fn is_live(&self) -> bool {
         let state = self.lifecycle_state.as_deref();
         !matches!(state, Some("PUBLISH_FAILED" | "DRAFT"))
     }
-
-    /// Whether it is exactly what was sent, made since then.
-    fn is(&self, sent: &Value, since: DateTime<Utc>) -> bool {
-        let commentary = sent["commentary"].as_str().unwrap_or_default();
-        let is_new = self.created_at.is_some() && !self.is_older_than(since);
-        likeness::is_same(&little::body_of(commentary), &little::body_of(self.text()))
-            && is_new
-            && self.is_live()
-            && main_thing(&self.content) == main_thing(&sent["content"])
-    }
 }
 
-/// What a post's content is about: its link, or its first medium.
-fn main_thing(content: &Value) -> Option<&str> {
-    let things = ["/article/source", "/media/id", "/multiImage/images/0/id"];
-    let mut things = things.iter().filter_map(|at| content.pointer(at));
-    things.next()?.as_str()
-}
-
-/// What was sent at that time, if it is among the page's latest. One that is not found, or may not be looked for,
-/// proves nothing.
-pub(super) async fn latest(
-    session: &Session<'_>,
-    sent: &Value,
-    sent_at: DateTime<Utc>,
-) -> Option<String> {
-    let reply = session
-        .api
-        .send(list(session, 0, 10), Effect::Reads)
-        .await
-        .ok()?;
-    let listed: Listed = reply.status.is_success().then(|| reply.json()).flatten()?;
-    let since = sent_at - CLOCKS_APART;
-    let mut elements = listed.elements.into_iter();
-    let same = elements.find(|element| element.is(sent, since))?;
-    same.id.filter(|urn| is_post(urn))
-}
-
-/// Looks for a post that may have been sent by a run that died, or that LinkedIn did not answer.
+/// Looks for a post that LinkedIn did not answer, or that may have been sent by a run that died.
 pub(super) async fn look(
     session: &Session<'_>,
     checkpoint: Option<&Value>,
 ) -> Result<Found, Failure> {
-    if !is_organization(&session.post.account) {
-        return Ok(Found::Unknown(
-            "LinkedIn does not let applications read a member's posts (scope r_member_social, which it no longer gives)",
-        ));
-    }
     // One that can't be read tells nothing of the media, and no more.
     let progress = Progress::read(checkpoint).ok().flatten();
     if progress
@@ -121,89 +70,124 @@ pub(super) async fn look(
     {
         return Ok(Found::Unknown("the post was changed after it was sent"));
     }
-    let media = session.post.content.media().map_err(Failure::rejected)?;
-    let assets = progress.map(|progress| progress.media).unwrap_or_default();
-    let mut search = Search {
-        session,
-        media,
-        assets,
-        fitting: Vec::new(),
-        is_in_doubt: false,
+    let listed = if is_organization(&session.post.account) {
+        listed(session, progress.as_ref()).await
+    } else {
+        Ok(Found::Unknown(
+            "LinkedIn does not let applications read a member's posts (scope r_member_social, which it no longer gives)",
+        ))
     };
-    let since = session.post.scheduled_at - EARLIEST;
-    for page in 0..PAGES {
-        let reply = session
-            .api
-            .send(list(session, page * PAGE, PAGE), Effect::Reads)
-            .await?;
-        if reply.status.as_u16() == 403 {
-            return Ok(Found::Unknown(
-                "the token may not read the page's posts (scope r_organization_social, or a role on the page)",
-            ));
-        }
-        if !reply.status.is_success() {
-            return Err(not_listed(classify(&reply, Effect::Reads, session.api.now)));
-        }
-        let listed: Option<Listed> = reply.json();
-        let listed = listed.ok_or_else(|| unreadable(&reply, Effect::Reads))?;
-        // A page may have fewer posts than were asked for, though others follow; only one without any is the end.
-        let last = listed.elements.last();
-        let is_end = last.is_none_or(|element| element.is_older_than(since));
-        for element in listed.elements {
-            if !element.is_older_than(since) && element.is_live() {
-                search.take(element);
-            }
-        }
-        if is_end {
-            return Ok(search.end());
-        }
+    match (listed, progress.and_then(|known| once_more(session, known))) {
+        (Ok(Found::Live(published)), _) => Ok(Found::Live(published)),
+        (Err(failure @ Failure::Unauthorized { .. }), _) => Err(failure),
+        (_, Some(again)) => Ok(Found::Resend(Some(json!(again)))),
+        (listed, None) => listed,
     }
-    Ok(Found::Unknown(
-        "the page has too many newer posts to find it among them",
-    ))
+}
+
+/// The run that sent a post minutes ago can send it once more: identical content LinkedIn refuses, naming the first one.
+fn once_more(session: &Session<'_>, progress: Progress) -> Option<Progress> {
+    let Stage::Sending { sent } = progress.stage else {
+        return None;
+    };
+    let age = session.api.now - session.trail.sent.get()?;
+    let is_in_time = (TimeDelta::zero()..=DUPLICATE_WINDOW).contains(&age);
+    (is_in_time && search::may_follow(session) && !sent.is_empty()).then_some(Progress {
+        stage: Stage::Again { sent },
+        ..progress
+    })
 }
 
 /// Whether what was sent is not what the post says now.
 fn has_changed(session: &Session<'_>, progress: &Progress) -> bool {
-    let Stage::Doubt { sent, .. } = &progress.stage else {
+    let (Stage::Sending { sent } | Stage::Again { sent }) = &progress.stage else {
         return false;
     };
-    let body = share(session.post, &progress.media);
-    !sent.is_empty() && body.is_ok_and(|body| fingerprint(body.to_string().as_bytes()) != *sent)
+    share(session.post, &progress.media).is_ok_and(|body| !send::is(&body, sent))
+}
+
+/// Looks through the page's posts.
+async fn listed(session: &Session<'_>, progress: Option<&Progress>) -> Result<Found, Failure> {
+    let sought = Sought {
+        session,
+        media: session.post.content.media().map_err(Failure::rejected)?,
+        assets: progress.map_or(&[], |progress| &progress.media),
+    };
+    let verdict = search::search(search::earliest(session), async |start: Option<usize>| {
+        let start = start.unwrap_or(0);
+        let request = list(session, start);
+        let reply = session.api.send(request, Effect::Reads).await?;
+        if !reply.status.is_success() {
+            return Err(not_listed(session, &reply));
+        }
+        let Elements { elements } = reply
+            .json()
+            .ok_or_else(|| unreadable(&reply, Effect::Reads))?;
+        // A page may have fewer posts than were asked for, though others follow; only one without any is the end.
+        let next = (!elements.is_empty()).then_some(start + PAGE);
+        let live = elements.into_iter().filter(Element::is_live);
+        let listed = live.map(|element| sought.listed(element)).collect();
+        Ok(Page { listed, next })
+    });
+    let verdict = match verdict.await? {
+        Verdict::Is(urn) if !is_post(&urn) => {
+            Verdict::Unclear("LinkedIn lists it without a name that can be read")
+        }
+        verdict => verdict,
+    };
+    // What is uploaded is not uploaded again.
+    let from = progress.map(|known| json!(known.unsent()));
+    let live = async |urn: String| {
+        if search::may_follow(session) {
+            return send::live(session, &urn).await;
+        }
+        let is_wanted = filled(&session.post.content, "first_comment").is_some();
+        let published = Published::at(urn.as_str(), Some(permalink(&urn)));
+        search::without(published, "the first comment was not sent", is_wanted)
+    };
+    Ok(verdict.found(from, live).await)
 }
 
 /// A refusal of the list is no refusal of the post.
-fn not_listed(failure: Failure) -> Failure {
-    match failure {
-        Failure::Rejected { reason } => Failure::Unconfirmed {
-            reason: Reason {
-                class: "unconfirmed",
-                ..reason.but("its posts can't be listed; look at LinkedIn before it is sent again")
-            },
+fn not_listed(session: &Session<'_>, reply: &Reply) -> Failure {
+    let failure = classify(reply, Effect::Reads, session.api.now);
+    let why = match &failure {
+        Failure::NeedsLogin { .. } if reply.status.as_u16() == 403 => {
+            "the token may not read the page's posts (scope r_organization_social, or a role on the page)"
+        }
+        Failure::Rejected { .. } => "the page's posts can't be listed",
+        _ => return failure,
+    };
+    Failure::Unconfirmed {
+        reason: Reason {
+            code: failure.reason().code.clone(),
+            ..Reason::new(
+                "unconfirmed",
+                format!("{why}; look at LinkedIn before it is sent again"),
+            )
         },
-        other => other,
     }
 }
 
-/// The posts of the time in question that may be the one.
-struct Search<'a> {
+/// What is looked for.
+struct Sought<'a> {
     session: &'a Session<'a>,
     media: Vec<Media>,
-    assets: Vec<Asset>,
-    fitting: Vec<Option<String>>,
-    /// There is one of which nobody can tell whether it is the one.
-    is_in_doubt: bool,
+    assets: &'a [Asset],
 }
 
-impl Search<'_> {
-    fn take(&mut self, element: Element) {
-        let sent = self.session.post.content.body.as_str();
-        let listed = little::body_of(element.text());
-        let is_same = likeness::is_same(sent, &listed) && element.created_at.is_some();
-        if is_same && self.has_content(&element.content) {
-            self.fitting.push(element.id);
-        } else if likeness::is_alike(sent, &listed) {
-            self.is_in_doubt = true;
+impl Sought<'_> {
+    fn listed(&self, element: Element) -> Listed<String> {
+        let text = little::body_of(element.commentary.as_deref().unwrap_or_default());
+        let likeness = Likeness::of(&self.session.post.content.body, &text);
+        Listed {
+            made_at: element.created_at.and_then(DateTime::from_timestamp_millis),
+            likeness: if self.has_content(&element.content) {
+                likeness
+            } else {
+                likeness.unsure()
+            },
+            what: element.id.unwrap_or_default(),
         }
     }
 
@@ -229,25 +213,13 @@ impl Search<'_> {
             }
         }
     }
+}
 
-    fn end(self) -> Found {
-        match self.fitting.as_slice() {
-            [Some(urn)] if is_post(urn) => Found::Live(self.live(urn)),
-            [] if !self.is_in_doubt => Found::Absent,
-            [] => Found::Unknown("the page has a post that resembles it"),
-            [_] => Found::Unknown("LinkedIn lists it without a name that can be read"),
-            _ => Found::Unknown("the page has several posts like it"),
-        }
-    }
-
-    fn live(&self, urn: &str) -> Published {
-        let mut published = Published::at(urn, Some(permalink(urn)));
-        if filled(&self.session.post.content, "first_comment").is_some() {
-            let warning = "the first comment was not sent".to_owned();
-            published.warnings.push(warning);
-        }
-        published
-    }
+/// What a post's content is about: its link, or its first medium.
+fn main_thing(content: &Value) -> Option<&str> {
+    let things = ["/article/source", "/media/id", "/multiImage/images/0/id"];
+    let mut things = things.iter().filter_map(|at| content.pointer(at));
+    things.next()?.as_str()
 }
 
 fn is_same_address(sent: &str, listed: &str) -> bool {

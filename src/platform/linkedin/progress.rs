@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::share::share;
 use crate::media::Family;
 use crate::outcome::{Failure, Reason};
 use crate::platform::Step;
-use crate::post::Media;
+use crate::post::{ClaimedPost, Media};
 
 /// What a URN keeps in a path; its colons are encoded.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.');
@@ -32,13 +32,16 @@ pub(super) struct Progress {
 pub(super) enum Stage {
     /// Media are uploaded or processed; nothing was sent.
     Preparing,
-    /// Everything is there: the next step sends the post.
-    Sending,
-    /// It was sent at that time, and it is not known whether LinkedIn has it.
-    Doubt {
-        sent_at: DateTime<Utc>,
-        /// The fingerprint of what was sent: nothing else is ever sent after it.
+    /// Everything is there: the next step sends the post, and whether it did is not known of one that ended there.
+    #[serde(alias = "doubt")]
+    Sending {
+        /// The fingerprint of what is sent: nothing else is ever sent after it.
         #[serde(default)]
+        sent: String,
+    },
+    /// It was sent, and the next step sends the same once more: LinkedIn takes no second one, and names the first.
+    Again {
+        /// As above.
         sent: String,
     },
 }
@@ -110,16 +113,18 @@ pub(super) struct Part {
 
 impl Progress {
     pub(super) fn of(media: Vec<Asset>) -> Self {
-        let stage = if media.is_empty() {
-            Stage::Sending
-        } else {
-            Stage::Preparing
-        };
         Self {
-            stage,
+            stage: Stage::Preparing,
             media,
             looks: 0,
         }
+    }
+
+    /// The same with everything there, to be sent next.
+    pub(super) fn sending(mut self, post: &ClaimedPost) -> Result<Self, Failure> {
+        let sent = fingerprint(share(post, &self.media)?.to_string().as_bytes());
+        self.stage = Stage::Sending { sent };
+        Ok(self)
     }
 
     /// `None`: nothing has begun, or nothing that can be read has begun and surely nothing was sent.
@@ -149,6 +154,28 @@ impl Progress {
                 .iter()
                 .zip(media)
                 .all(|(asset, medium)| asset.place == fingerprint(medium.location().as_bytes()))
+    }
+
+    /// The same with media that LinkedIn turned out to be at work on still.
+    pub(super) fn unready(&self) -> Self {
+        let mut progress = self.clone();
+        for asset in &mut progress.media {
+            if let Some(urn) = asset.urn().map(str::to_owned) {
+                asset.state = State::Processing { urn };
+            }
+        }
+        progress.stage = Stage::Preparing;
+        progress.looks += 1;
+        progress
+    }
+
+    /// The same, to be sent as for the first time: nothing of it was accepted.
+    pub(super) fn unsent(&self) -> Self {
+        let mut progress = self.clone();
+        if let Stage::Again { sent } = progress.stage {
+            progress.stage = Stage::Sending { sent };
+        }
+        progress
     }
 
     pub(super) fn wait(&self, after: Duration) -> Step {

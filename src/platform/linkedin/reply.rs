@@ -60,6 +60,11 @@ impl ErrorReply {
         duplicated(self.message.as_deref()?)
     }
 
+    /// Whether LinkedIn is still at work on the post's media.
+    pub(super) fn is_not_ready(&self, reply: &Reply) -> bool {
+        reply.status.as_u16() == 400 && self.code() == Some("MEDIA_ASSET_WAITING_UPLOAD")
+    }
+
     fn words(&self) -> String {
         let field = self.field().and_then(|error| error.description.as_deref());
         let words = field
@@ -136,7 +141,7 @@ pub(super) fn classify(reply: &Reply, effect: Effect, now: DateTime<Utc>) -> Fai
                 format!("LinkedIn limits requests: {}", error.words()),
             ),
         },
-        400 if error.code() == Some("MEDIA_ASSET_WAITING_UPLOAD") => Failure::Retry {
+        400 if error.is_not_ready(reply) => Failure::Retry {
             after: None,
             reason: reason(
                 "not_ready",

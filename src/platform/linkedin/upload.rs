@@ -9,7 +9,7 @@ use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Method, RequestBuilder};
 use serde_json::json;
 
-use super::progress::{Asset, AssetKind, Part, Progress, Stage, State, Upload, encoded};
+use super::progress::{Asset, AssetKind, Part, Progress, State, Upload, encoded};
 use super::reply::{ErrorReply, classify};
 use super::{UPLOADS, WORDS_LIMIT, WWW, rest};
 use crate::http::{Effect, Session, unreadable};
@@ -49,7 +49,13 @@ pub(super) async fn plan(session: &Session<'_>) -> Result<Step, Failure> {
         let kind = kind(session, index, medium).await?;
         assets.push(Asset::planned(kind, medium));
     }
-    Ok(Progress::of(assets).wait(Duration::ZERO))
+    let progress = Progress::of(assets);
+    let progress = if media.is_empty() {
+        progress.sending(session.post)?
+    } else {
+        progress
+    };
+    Ok(progress.wait(Duration::ZERO))
 }
 
 pub(super) fn media_of(session: &Session<'_>) -> Result<Vec<Media>, Failure> {
@@ -79,7 +85,7 @@ async fn glimpse(session: &Session<'_>, medium: &Media) -> Result<Source, Failur
 }
 
 /// The next step of what is not ready yet: first everything is sent, then waited for.
-pub(super) async fn next(session: &Session<'_>, mut progress: Progress) -> Result<Step, Failure> {
+pub(super) async fn next(session: &Session<'_>, progress: Progress) -> Result<Step, Failure> {
     let media = media_of(session)?;
     if !progress.is_of(&media) {
         return plan(session).await;
@@ -108,8 +114,7 @@ pub(super) async fn next(session: &Session<'_>, mut progress: Progress) -> Resul
         };
         return work.look(progress).await;
     }
-    progress.stage = Stage::Sending;
-    Ok(progress.wait(Duration::ZERO))
+    Ok(progress.sending(session.post)?.wait(Duration::ZERO))
 }
 
 /// One medium's step.

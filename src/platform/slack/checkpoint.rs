@@ -18,8 +18,11 @@ pub(super) enum Checkpoint {
     Files(Files),
     /// The message with the files is live; its own id is not known yet.
     Shared(Shared),
-    /// Nobody knows whether it is live.
-    Doubt(Doubt),
+    /// Nobody knows whether it is live: written by earlier versions alone.
+    Doubt {
+        #[serde(default)]
+        subject: Value,
+    },
 }
 
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -47,30 +50,6 @@ pub(super) struct Shared {
     pub(super) looks: usize,
 }
 
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Doubt {
-    /// What it is looked up by.
-    pub(super) subject: Subject,
-    /// How often it was looked up.
-    #[serde(default)]
-    pub(super) looks: usize,
-    /// The class of what put it in doubt. Its words are not kept: a platform may quote secrets in them.
-    #[serde(default)]
-    pub(super) class: String,
-    /// Slack's code, if it gave one.
-    #[serde(default)]
-    pub(super) code: Option<String>,
-}
-
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Subject {
-    /// By its metadata among the channel's messages since then, in Unix seconds.
-    Message { since: i64 },
-    /// By the shares of its first file.
-    File { id: String },
-}
-
 impl Checkpoint {
     /// Of what can't be read nobody knows how far it got.
     pub(super) fn read(value: &Value) -> Result<Self, Failure> {
@@ -94,30 +73,5 @@ impl Checkpoint {
 
     pub(super) fn value(self) -> Value {
         serde_json::to_value(self).expect("a checkpoint is plain data")
-    }
-}
-
-impl Doubt {
-    pub(super) fn of(subject: Subject, reason: &Reason) -> Self {
-        Self {
-            subject,
-            looks: 0,
-            class: reason.class.to_owned(),
-            code: reason.code.clone(),
-        }
-    }
-
-    /// Why it is in doubt.
-    pub(super) fn reason(&self) -> Reason {
-        let (class, why) = match self.class.as_str() {
-            "timeout" => ("timeout", "Slack did not answer in time"),
-            "connection" => ("connection", "the connection broke before Slack answered"),
-            "server_error" => ("server_error", "Slack answered with an error of its own"),
-            "bad_reply" => ("bad_reply", "Slack's answer can't be understood"),
-            _ => ("unconfirmed", "Slack's answer got lost"),
-        };
-        let mut reason = Reason::new(class, why);
-        reason.code.clone_from(&self.code);
-        reason
     }
 }

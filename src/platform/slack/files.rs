@@ -8,10 +8,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::checkpoint::{Checkpoint, Files, Shared, Subject};
+use super::checkpoint::{Checkpoint, Files, Shared};
 use super::message::{Message, finish, is_outside, join};
 use super::reply::accept;
-use super::{content, lookup, thread};
+use super::{content, thread};
 use crate::http::{Api, Effect, Session, by_status, unreadable, web_address};
 use crate::media::{self, Source};
 use crate::outcome::{Failure, Published, Reason};
@@ -198,10 +198,6 @@ async fn share_all(
                 looks: 0,
             }))
         }
-        Err(Failure::Unconfirmed { reason }) => {
-            let subject = Subject::File { id: first };
-            Ok(lookup::begin(subject, reason))
-        }
         Err(failure) if !files.joined && is_outside(&failure) => {
             join(session, failure).await?;
             files.joined = true;
@@ -221,7 +217,7 @@ async fn share_all(
 }
 
 fn is_lost(failure: &Failure) -> bool {
-    failure.reason().code.as_deref() == Some("file_not_found")
+    failure.reason().is("file_not_found")
 }
 
 fn completion(

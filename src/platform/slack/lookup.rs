@@ -1,98 +1,122 @@
-//! What became of a message whose answer was lost: the channel shows it, or a file's shares do.
-//!
-//! Only what is found is certain. What is not found may still come, so it is never sent again.
+//! What became of a message whose answer was lost: a file's shares tell, or the channel shows it.
 
-use std::time::Duration;
-
+use chrono::DateTime;
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::checkpoint::{Checkpoint, Doubt, Subject};
-use super::message::{Message, finish};
+use super::checkpoint::{Checkpoint, Shared};
+use super::content::{self, Form};
+use super::message::{Message, finish, named};
 use super::reply::accept;
-use super::{content, files, thread};
+use super::{files, thread};
 use crate::http::{Effect, Session};
-use crate::outcome::{Failure, Reason};
-use crate::platform::Step;
+use crate::outcome::{Failure, Published, Reason};
+use crate::platform::Found;
+use crate::platform::likeness::Likeness;
+use crate::platform::search::{self, Listed, Page, Verdict};
 
-/// How long each look comes after the one before: half a minute in all.
-const LOOKS: [Duration; 4] = [
-    Duration::from_secs(1),
-    Duration::from_secs(4),
-    Duration::from_secs(10),
-    Duration::from_secs(15),
-];
-/// A look-up that is told to come again later than this would come after the run.
-const PATIENCE: Duration = Duration::from_mins(1);
-/// How far our clock may be ahead of Slack's, in seconds.
-const SKEW: i64 = 300;
-/// More messages than a channel gets in that time.
+/// So many messages are read at once.
 const PAGE: &str = "100";
 
-/// What is in doubt from now on is looked up after a while.
-pub(super) fn begin(subject: Subject, reason: Reason) -> Step {
-    let doubt = Doubt::of(subject, &reason);
-    Step::Doubt {
-        checkpoint: Checkpoint::Doubt(doubt).value(),
-        after: LOOKS[0],
-        reason,
-    }
-}
-
-fn later(doubt: Doubt) -> Step {
-    let after = LOOKS[doubt.looks.min(LOOKS.len() - 1)];
-    let reason = doubt.reason();
-    Step::Doubt {
-        checkpoint: Checkpoint::Doubt(doubt).value(),
-        after,
-        reason,
-    }
-}
-
-/// Looks once.
-pub(super) async fn step(session: &Session<'_>, mut doubt: Doubt) -> Result<Step, Failure> {
-    let found = match &doubt.subject {
-        Subject::Message { since } => find(session, *since).await,
-        Subject::File { id } => files::share(session, id).await,
-    };
-    doubt.looks = doubt.looks.saturating_add(1);
-    let is_last = doubt.looks >= LOOKS.len();
-    let unconfirmed = |why: &str| {
-        let reason = doubt.reason().but(why);
-        Failure::Unconfirmed { reason }
-    };
-    match found {
-        Ok(Some(message)) => {
-            session.accepted(&message.id());
-            Ok(Step::Done(finish(session, &message, Vec::new()).await))
+/// Looks for it. Nothing is sent.
+pub(super) async fn look(
+    session: &Session<'_>,
+    checkpoint: Option<&Value>,
+) -> Result<Found, Failure> {
+    let readable = checkpoint.filter(|value| Checkpoint::read(value).is_ok());
+    let files = match readable.map(Checkpoint::read) {
+        Some(Ok(Checkpoint::Shared(shared))) => {
+            return Ok(Found::Live(shared_as(session, shared).await));
         }
-        Ok(None) if is_last => Err(unconfirmed("it is not in the channel so far")),
-        Ok(None) => Ok(later(doubt)),
-        // A fault of the moment: the next look may tell.
-        Err(Failure::Retry { .. }) if !is_last => Ok(later(doubt)),
-        Err(Failure::RateLimited { after, .. }) if !is_last && after <= PATIENCE => {
-            let reason = doubt.reason();
-            Ok(Step::Doubt {
-                checkpoint: Checkpoint::Doubt(doubt).value(),
-                after,
-                reason,
+        Some(Ok(Checkpoint::Files(files))) => files.stored,
+        Some(Ok(Checkpoint::Doubt { subject })) => {
+            let file = subject["file"]["id"].as_str();
+            file.into_iter().map(str::to_owned).collect()
+        }
+        _ => Vec::new(),
+    };
+    if let Some(first) = files.first() {
+        match files::share(session, first).await {
+            Ok(Some(message)) => return Ok(Found::Live(live(session, &message).await)),
+            Ok(None) => {}
+            // The channel may tell all the same.
+            Err(failure) if is_refusal(&failure) => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    if content::is_persons(session) {
+        return Ok(Found::Unknown(
+            "messages that are sent with a person's token have no mark to be found by",
+        ));
+    }
+    match in_channel(session, &files).await {
+        Ok(verdict) => Ok(verdict
+            .found(readable.cloned(), async |message| {
+                live(session, &message).await
             })
-        }
-        Err(failure) => Err(unconfirmed(&not_looked_up(failure.reason()))),
+            .await),
+        Err(failure) => not_told(failure),
     }
 }
 
-pub(super) fn not_looked_up(why: &Reason) -> String {
-    format!("the channel can't be searched for it: {}", why.message)
+/// Files that were shared for sure.
+async fn shared_as(session: &Session<'_>, shared: Shared) -> Published {
+    let why = match files::share(session, &shared.file).await {
+        Ok(Some(message)) => return live(session, &message).await,
+        Ok(None) => "Slack does not show it".to_owned(),
+        Err(failure) => failure.reason().message.clone(),
+    };
+    uncommented(session, files::nameless(shared, &why))
+}
+
+async fn live(session: &Session<'_>, message: &Message) -> Published {
+    if search::may_follow(session) {
+        session.accepted(&message.id());
+        return finish(session, message, Vec::new()).await;
+    }
+    uncommented(session, named(session, message).await)
+}
+
+fn uncommented(session: &Session<'_>, published: Published) -> Published {
+    let is_wanted = content::text(&session.post.content, "first_comment").is_some();
+    search::without(published, "the first comment was not sent", is_wanted)
+}
+
+fn is_refusal(failure: &Failure) -> bool {
+    matches!(failure, Failure::Rejected { .. }) || failure.reason().is("missing_scope")
+}
+
+/// Why the channel can't be read: a matter of its own, not the message's.
+fn not_told(failure: Failure) -> Result<Found, Failure> {
+    let reason = failure.reason();
+    if reason.is("missing_scope") {
+        return Ok(Found::Unknown(
+            "the token may not read the channel (scope channels:history; groups:history if it is private, im:history \
+             if it is a direct message)",
+        ));
+    }
+    if reason.is("not_in_channel") {
+        return Ok(Found::Unknown(
+            "the app is not in the channel, and so can't read it",
+        ));
+    }
+    Err(match failure {
+        Failure::Rejected { reason } => Failure::Unconfirmed {
+            reason: Reason {
+                class: "unconfirmed",
+                message: format!("the channel can't be searched for it: {}", reason.message),
+                ..reason
+            },
+        },
+        other => other,
+    })
 }
 
 /// Messages of a channel or a thread.
 #[derive(Deserialize)]
-pub(super) struct History {
-    pub(super) messages: Vec<Listed>,
-    #[serde(default)]
-    pub(super) has_more: bool,
+struct History {
+    messages: Vec<Entry>,
     #[serde(default)]
     response_metadata: Option<Cursor>,
 }
@@ -104,77 +128,199 @@ struct Cursor {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Listed {
-    pub(super) ts: String,
+struct Entry {
+    ts: String,
     #[serde(default)]
-    pub(super) text: String,
+    text: String,
     #[serde(default)]
-    pub(super) bot_id: Option<String>,
+    bot_id: Option<String>,
     #[serde(default)]
-    pub(super) files: Vec<ListedFile>,
+    files: Vec<File>,
     #[serde(default)]
-    pub(super) metadata: Value,
+    metadata: Value,
 }
 
 #[derive(Deserialize)]
-pub(super) struct ListedFile {
+struct File {
     #[serde(default)]
-    pub(super) id: String,
+    id: String,
 }
 
-impl History {
-    /// Where the next page begins, if there is one.
-    pub(super) fn next(&self) -> Option<&str> {
-        let next = self.response_metadata.as_ref()?.next_cursor.as_deref();
-        next.filter(|cursor| !cursor.is_empty())
+/// Reads all messages since the post's time; those of its thread, if it is a reply.
+async fn in_channel(session: &Session<'_>, files: &[String]) -> Result<Verdict<Message>, Failure> {
+    let sought = Sought::of(session, files)?;
+    let since = search::earliest(session);
+    search::search(since, async |cursor: Option<String>| {
+        let oldest = since.timestamp().max(0).to_string();
+        let mut query = vec![
+            ("channel", session.api.account.external_id.as_str()),
+            ("oldest", &oldest),
+            ("inclusive", "true"),
+            ("limit", PAGE),
+            ("include_all_metadata", "true"),
+        ];
+        query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+        let path = match &sought.thread {
+            Some(parent) => {
+                query.push(("ts", parent));
+                "/api/conversations.replies"
+            }
+            None => "/api/conversations.history",
+        };
+        let request = session.api.request(Method::GET, path).query(&query);
+        let reply = session.send(request, Effect::Reads).await?;
+        let History {
+            messages,
+            response_metadata,
+        } = accept(&reply, Effect::Reads)?;
+        let next = response_metadata.and_then(|cursor| cursor.next_cursor);
+        Ok(Page {
+            listed: messages
+                .into_iter()
+                .filter_map(|entry| sought.listed(session, entry))
+                .collect(),
+            next: next.filter(|cursor| !cursor.is_empty()),
+        })
+    })
+    .await
+}
+
+/// What is looked for.
+struct Sought<'a> {
+    own: Value,
+    thread: Option<String>,
+    text: String,
+    /// Those of the post's files whose ids are known.
+    files: &'a [String],
+    /// How many files its message has, if it is made of files.
+    count: usize,
+    form: Form,
+}
+
+impl<'a> Sought<'a> {
+    fn of(session: &Session<'_>, files: &'a [String]) -> Result<Self, Failure> {
+        let content = &session.post.content;
+        let media = content::media(session)?;
+        Ok(Self {
+            own: content::metadata(session),
+            thread: content::thread_of(session)?,
+            text: readable(&content::plain(content)),
+            files,
+            count: media.len(),
+            form: Form::of(content, &media, &session.api.limits),
+        })
     }
-}
 
-impl Listed {
-    /// Whether its metadata are this post's.
-    pub(super) fn is_ours(&self, own: &Value) -> bool {
-        let same = |name: &str| self.metadata[name] == own[name];
-        same("event_type") && same("event_payload")
-    }
-}
-
-/// A page of the channel's messages since then, in Unix seconds, newest first; for a reply of its thread's.
-pub(super) async fn page(
-    session: &Session<'_>,
-    since: i64,
-    cursor: Option<&str>,
-) -> Result<History, Failure> {
-    let channel = &session.api.account.external_id;
-    let oldest = since.max(0).to_string();
-    let mut query = vec![
-        ("channel", channel.as_str()),
-        ("oldest", &oldest),
-        ("inclusive", "true"),
-        ("limit", PAGE),
-        ("include_all_metadata", "true"),
-    ];
-    query.extend(cursor.map(|cursor| ("cursor", cursor)));
-    let parent = content::thread_of(session)?;
-    let path = match &parent {
-        Some(parent) => {
-            query.push(("ts", parent));
-            "/api/conversations.replies"
+    /// None if it is what the thread began with.
+    fn listed(&self, session: &Session<'_>, entry: Entry) -> Option<Listed<Message>> {
+        let starts_thread = self.thread.as_ref() == Some(&entry.ts);
+        if starts_thread || !thread::is_ts(&entry.ts) {
+            return None;
         }
-        None => "/api/conversations.history",
-    };
-    let request = session.api.request(Method::GET, path).query(&query);
-    let reply = session.send(request, Effect::Reads).await?;
-    accept(&reply, Effect::Reads)
+        let seconds = entry.ts.split('.').next()?.parse().ok()?;
+        Some(Listed {
+            made_at: DateTime::from_timestamp(seconds, 0),
+            likeness: self.likeness(&entry),
+            what: Message {
+                channel: session.api.account.external_id.clone(),
+                ts: entry.ts,
+            },
+        })
+    }
+
+    fn likeness(&self, entry: &Entry) -> Likeness {
+        let is_ours = |name: &str| entry.metadata[name] == self.own[name];
+        let is_known = |file: &File| self.files.contains(&file.id);
+        if is_ours("event_type") && is_ours("event_payload") || entry.files.iter().any(is_known) {
+            return Likeness::Itself;
+        }
+        let may_be_it = if !entry.metadata.is_null() {
+            // Those of another post, or of another app.
+            false
+        } else if entry.files.is_empty() {
+            // It would have our metadata, unless Slack dropped them.
+            self.form != Form::Files && entry.bot_id.is_some()
+        } else {
+            matches!(self.form, Form::Files | Form::Unknown)
+        };
+        if !may_be_it {
+            return Likeness::Other;
+        }
+        let text = readable(&unescaped(&entry.text));
+        let likeness = Likeness::of(&self.text, &text);
+        let has_all = entry.files.len() == self.count && !entry.files.is_empty();
+        if has_all && !text.is_empty() {
+            likeness
+        } else {
+            likeness.unsure()
+        }
+    }
 }
 
-/// The message in its channel, or in its thread, that has this post's metadata.
-async fn find(session: &Session<'_>, since: i64) -> Result<Option<Message>, Failure> {
-    let history = page(session, since.saturating_sub(SKEW), None).await?;
-    let own = content::metadata(session);
-    let mut messages = history.messages.into_iter();
-    let found = messages.find(|listed| listed.is_ours(&own) && thread::is_ts(&listed.ts));
-    Ok(found.map(|listed| Message {
-        channel: session.api.account.external_id.clone(),
-        ts: listed.ts,
-    }))
+/// Text as it was before Slack's markup: an address stands for its link, and three signs are plain.
+fn unescaped(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, link)) = rest.split_once('<') {
+        plain.push_str(before);
+        let (link, after) = link.split_once('>').unwrap_or((link, ""));
+        plain.push_str(link.split('|').next().unwrap_or(link));
+        rest = after;
+    }
+    plain.push_str(rest);
+    // `&amp;` last: `&amp;lt;` is the text `&lt;`.
+    plain
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&amp;", "&")
+}
+
+/// Text without the names of emoji: Slack writes `:smile:` for one that was sent as a character.
+fn readable(text: &str) -> String {
+    let is_name = |part: &str| {
+        let is_known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+' | '\'');
+        let is_time = part.bytes().all(|b| b.is_ascii_digit());
+        part.chars().all(is_known) && !is_time
+    };
+    let mut readable = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(':') {
+        readable.push_str(before);
+        rest = match after.split_once(':') {
+            Some((name, after)) if is_name(name) => after,
+            _ => {
+                readable.push(':');
+                after
+            }
+        };
+    }
+    readable.push_str(rest);
+    readable
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slacks_markup_is_undone() {
+        for (listed, text) in [
+            ("a &amp;lt; b", "a &lt; b"),
+            (
+                "see <https://a.example/?x&amp;y|here> now",
+                "see https://a.example/?x&y now",
+            ),
+            ("<https://a.example/>", "https://a.example/"),
+        ] {
+            assert_eq!(unescaped(listed), text);
+        }
+        assert_eq!(readable("Hi :smile: at 12:30:45 :+1:"), "Hi  at 12:30:45 ");
+    }
+
+    #[test]
+    fn an_emoji_and_its_name_are_alike() {
+        let (sent, listed) = (readable("Hi \u{1f600} you"), readable("Hi :grinning: you"));
+        assert_eq!(Likeness::of("Hi you", &listed), Likeness::Same);
+        assert_eq!(Likeness::of(&sent, &listed), Likeness::Similar);
+    }
 }

@@ -7,9 +7,9 @@ use reqwest::{Method, RequestBuilder};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::checkpoint::{Checkpoint, Subject};
+use super::checkpoint::Checkpoint;
 use super::reply::{accept, warnings};
-use super::{content, lookup, thread};
+use super::{content, thread};
 use crate::http::{Api, Effect, Session, unreadable, web_address};
 use crate::outcome::{Failure, Published, Reason};
 use crate::platform::Step;
@@ -57,7 +57,6 @@ struct Nothing {}
 /// Sends the message.
 pub(super) async fn send(session: &Session<'_>, joined: Joined) -> Result<Step, Failure> {
     let arguments = content::arguments(session)?;
-    let since = session.api.now.timestamp();
     let sent = session.publish(post(&session.api, &arguments)).await;
     let accepted = sent.and_then(|reply| {
         let message: Message = accept(&reply, Effect::Publishes)?;
@@ -71,9 +70,6 @@ pub(super) async fn send(session: &Session<'_>, joined: Joined) -> Result<Step, 
             session.accepted(&message.id());
             Ok(Step::Done(finish(session, &message, warnings).await))
         }
-        Err(Failure::Unconfirmed { reason }) if !content::is_persons(session) => {
-            Ok(lookup::begin(Subject::Message { since }, reason))
-        }
         Err(failure) if joined == Joined::No && is_outside(&failure) => {
             join(session, failure).await?;
             Ok(Checkpoint::Message.wait(Duration::ZERO))
@@ -84,7 +80,7 @@ pub(super) async fn send(session: &Session<'_>, joined: Joined) -> Result<Step, 
 
 /// Whether Slack refused because the app is not in the channel.
 pub(super) fn is_outside(failure: &Failure) -> bool {
-    failure.reason().code.as_deref() == Some("not_in_channel")
+    failure.reason().is("not_in_channel")
 }
 
 /// Joins the channel, after which the refused message can be sent again.
@@ -100,10 +96,13 @@ pub(super) async fn join(session: &Session<'_>, refused: Failure) -> Result<(), 
         Err(Failure::NeedsLogin { reason } | Failure::Rejected { reason }) => {
             let advice = "the app is not in this channel and can't join it by itself; invite it (/invite @app), or \
                           for public channels give it the scope channels:join";
-            let code = reason.code.unwrap_or_default();
+            let code = reason.code.map(|code| format!(" ({code})"));
+            let advice = format!("{advice}{}", code.unwrap_or_default());
             Err(Failure::Rejected {
-                reason: Reason::new("rejected", format!("{advice} ({code})"))
-                    .code(refused.reason().code.clone().unwrap_or_default()),
+                reason: Reason {
+                    code: refused.reason().code.clone(),
+                    ..Reason::new("rejected", advice)
+                },
             })
         }
         Err(failure) => Err(failure),

@@ -1,14 +1,13 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::checkpoint::{Checkpoint, Doubt, Files, Shared, Subject};
+use super::checkpoint::{Checkpoint, Files, Shared};
 use super::message::Message;
 use super::reply::{accept, warnings};
 use super::thread::{self, Parent};
 use super::{Slack, content};
 use crate::http::testing::{reply, verdict};
 use crate::http::{Effect, Reply};
-use crate::outcome::Reason;
 use crate::platform::Platform;
 use crate::post::Content;
 use crate::review::testing::problems;
@@ -342,19 +341,6 @@ fn a_long_text_is_cut_between_words_and_never_inside_an_escape() {
 
 #[test]
 fn a_checkpoint_survives_and_older_ones_can_be_read() {
-    let doubt = Doubt::of(
-        Subject::Message { since: 7 },
-        &Reason::new("timeout", "no answer, and a secret").code("c"),
-    );
-    let restored = doubt.reason();
-    assert_eq!(
-        (
-            restored.class,
-            restored.code.as_deref(),
-            restored.message.as_str()
-        ),
-        ("timeout", Some("c"), "Slack did not answer in time")
-    );
     for checkpoint in [
         Checkpoint::Message,
         Checkpoint::Files(Files::default()),
@@ -363,7 +349,6 @@ fn a_checkpoint_survives_and_older_ones_can_be_read() {
             permalink: None,
             looks: 2,
         }),
-        Checkpoint::Doubt(doubt),
     ] {
         let shown = format!("{checkpoint:?}");
         let read = Checkpoint::read(&checkpoint.value()).unwrap();

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::reply::accept;
 use crate::account::{Renewed, Standing};
 use crate::http::{Api, Effect};
-use crate::outcome::{Failure, Reason};
+use crate::outcome::{Code, Failure, Reason};
 
 /// Scopes beside `chat:write`, and what each is for. Any of those parted by a bar does.
 const HELPFUL: &[(&str, &str)] = &[
@@ -60,11 +60,12 @@ pub(super) async fn refresh(api: &Api<'_>) -> Result<Renewed, Failure> {
 
 /// What a refusal means here, where it is not about a message.
 fn refusal(failure: Failure) -> Failure {
-    let Some(code) = failure.reason().code.clone() else {
+    let Some(Code::Word(code)) = failure.reason().code.clone() else {
         return failure;
     };
-    let reason =
-        |class, message: &str| Reason::new(class, format!("{message} ({code})")).code(&code);
+    let reason = |class, message: &str| {
+        Reason::new(class, format!("{message} ({code})")).code(code.as_str())
+    };
     match code.as_str() {
         "invalid_refresh_token" | "token_revoked" | "account_inactive" => Failure::NeedsLogin {
             reason: reason(

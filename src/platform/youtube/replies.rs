@@ -132,6 +132,11 @@ impl Complaint {
     pub(super) fn words(&self) -> String {
         one_line(&self.message, WORDS_LIMIT)
     }
+
+    /// Whether the token lacks the scope for what was asked.
+    pub(super) fn lacks_scope(&self) -> bool {
+        self.code().is_some_and(lacks_scope)
+    }
 }
 
 /// Whether the token lacks the scope for what was asked.

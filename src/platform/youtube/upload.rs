@@ -28,9 +28,6 @@ const SESSION_LIMIT: u32 = 3;
 /// So many tries in a row that bring no new byte are made at once; the first comes after a second, each further one
 /// after twice the time.
 const FRUITLESS_LIMIT: u32 = 5;
-/// So often a session is asked whether the last bytes arrived; first after this, each further time after twice the time.
-const DOUBT_LIMIT: u32 = 5;
-const DOUBT_PAUSE: Duration = Duration::from_secs(5);
 
 /// The checkpoint: a session that waits for the video's bytes, or has them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -52,9 +49,6 @@ struct Upload {
     /// How many tries in a row brought no new byte.
     #[serde(default)]
     fruitless: u32,
-    /// How often the session was to be asked what became of the last bytes; nothing is sent before it has answered.
-    #[serde(default)]
-    doubts: u32,
     /// The video is no older than this.
     #[serde(default)]
     begun_at: Option<DateTime<Utc>>,
@@ -83,7 +77,6 @@ impl Upload {
         let upload = Self {
             stored_bytes: Some(stored),
             fruitless: 0,
-            doubts: 0,
             ..self.clone()
         };
         upload.wait(Duration::ZERO)
@@ -100,26 +93,9 @@ impl Upload {
         let upload = Self {
             stored_bytes: Some(stored),
             fruitless: self.fruitless + 1,
-            doubts: 0,
             ..self.clone()
         };
         Ok(upload.wait(Duration::from_secs(1 << self.fruitless)))
-    }
-
-    /// The bytes may have become a video; the session is asked in a while, and so often.
-    fn is_in_doubt(&self, reason: Reason) -> Result<Step, Failure> {
-        if self.doubts >= DOUBT_LIMIT {
-            return Err(Failure::Unconfirmed { reason });
-        }
-        let upload = Self {
-            doubts: self.doubts + 1,
-            ..self.clone()
-        };
-        Ok(Step::Doubt {
-            checkpoint: json!(upload),
-            after: DOUBT_PAUSE * (1 << self.doubts),
-            reason,
-        })
     }
 
     /// The token goes along, so it goes only to where YouTube's sessions are.
@@ -184,7 +160,6 @@ pub(super) async fn begin(session: &Session<'_>, number: u32) -> Result<Step, Fa
         stored_bytes: Some(0),
         number,
         fruitless: 0,
-        doubts: 0,
         begun_at: Some(api.now),
     };
     Ok(upload.wait(Duration::ZERO))
@@ -212,9 +187,7 @@ async fn begin_again(session: &Session<'_>, old: &Upload, why: &str) -> Result<S
 pub(super) async fn go_on(session: &Session<'_>, checkpoint: &Value) -> Result<Step, Failure> {
     let upload = Upload::read(checkpoint)?;
     match upload.stored_bytes {
-        Some(stored) if upload.doubts == 0 && stored < upload.length_bytes => {
-            send(session, &upload, stored).await
-        }
+        Some(stored) if stored < upload.length_bytes => send(session, &upload, stored).await,
         _ => ask(session, &upload).await,
     }
 }
@@ -260,77 +233,68 @@ async fn send(session: &Session<'_>, upload: &Upload, from: u64) -> Result<Step,
         }
         Ok(Progress::Stored(_)) => {
             let reason = Reason::new("bad_reply", "YouTube did not take the bytes that were sent");
-            let failure = crate::http::in_doubt(effect, reason);
-            settle(session, upload, from, failure).await
+            match crate::http::in_doubt(effect, reason) {
+                failure @ Failure::Unconfirmed { .. } => Err(failure),
+                failure => settle(session, upload, from, failure).await,
+            }
         }
         Ok(Progress::Gone) => begin_again(session, upload, "YouTube has forgotten it").await,
-        Err(
-            failure @ (Failure::Unconfirmed { .. }
-            | Failure::Rejected { .. }
-            | Failure::Retry { after: None, .. }),
-        ) if effect == Effect::Prepares || !matches!(failure, Failure::Retry { .. }) => {
+        Err(failure @ Failure::Rejected { .. }) => settle(session, upload, from, failure).await,
+        Err(failure @ Failure::Retry { after: None, .. }) if effect == Effect::Prepares => {
             settle(session, upload, from, failure).await
         }
         Err(failure) => Err(failure),
     }
 }
 
-/// Finds out what became of a chunk, the bytes from `from` on, that was not answered with progress.
+/// Finds out what became of a chunk, the bytes from `from` on, that was refused or not answered, and surely published
+/// nothing by that.
 async fn settle(
     session: &Session<'_>,
     upload: &Upload,
     from: u64,
     failure: Failure,
 ) -> Result<Step, Failure> {
-    let reason = failure.reason().clone();
-    let is_in_doubt = matches!(failure, Failure::Unconfirmed { .. });
     match probe(session, upload).await {
         Ok(Progress::Published(video)) => Ok(published(session, video).await),
-        Ok(Progress::Stored(stored)) if stored >= upload.length_bytes => {
-            upload.is_in_doubt(unfinished())
-        }
+        Ok(Progress::Stored(stored)) if stored >= upload.length_bytes => Err(unfinished()),
         Ok(Progress::Stored(stored)) if stored > from => Ok(upload.stands_at(stored)),
-        // The checkpoint was ahead of the session.
-        Ok(Progress::Stored(stored)) if stored < from => upload.stands_still_at(stored, reason),
-        Ok(Progress::Stored(_)) if matches!(failure, Failure::Rejected { .. }) => Err(failure),
-        Ok(Progress::Stored(_)) => upload.stands_still_at(from, reason),
-        Ok(Progress::Gone) if is_in_doubt => Err(failure),
+        Ok(Progress::Stored(stored))
+            if stored == from && matches!(failure, Failure::Rejected { .. }) =>
+        {
+            Err(failure)
+        }
+        // It can be behind the checkpoint, too.
+        Ok(Progress::Stored(stored)) => {
+            upload.stands_still_at(stored.min(from), failure.reason().clone())
+        }
         Ok(Progress::Gone) => begin_again(session, upload, "YouTube has forgotten it").await,
-        Err(_) if is_in_doubt => upload.is_in_doubt(reason),
         Err(_) => Err(failure),
     }
 }
 
-/// Asks a session that may have become a video, before anything else is done.
+/// What bytes that were sent by an earlier version have become, before anything else is done.
 async fn ask(session: &Session<'_>, upload: &Upload) -> Result<Step, Failure> {
-    let stored = upload.stored_bytes.unwrap_or(0);
-    match probe(session, upload).await {
-        Ok(Progress::Published(video)) => Ok(published(session, video).await),
-        Ok(Progress::Stored(now)) if now >= upload.length_bytes => upload.is_in_doubt(unfinished()),
-        Ok(Progress::Stored(now)) if now > stored || upload.stored_bytes.is_none() => {
-            Ok(upload.stands_at(now))
-        }
-        Ok(Progress::Stored(now)) => {
-            let why = "YouTube did not get the last bytes";
-            upload.stands_still_at(now, Reason::new("connection", why))
-        }
-        Ok(Progress::Gone) => Err(Failure::Unconfirmed {
+    match probe(session, upload).await? {
+        Progress::Published(video) => Ok(published(session, video).await),
+        Progress::Stored(now) if now >= upload.length_bytes => Err(unfinished()),
+        Progress::Stored(now) => Ok(upload.stands_at(now)),
+        Progress::Gone => Err(Failure::Unconfirmed {
             reason: Reason::new(
                 "upload_gone",
                 "YouTube has forgotten the upload; look at the channel before trying again",
             ),
         }),
-        Err(Failure::Unconfirmed { reason }) => Err(Failure::Unconfirmed { reason }),
-        Err(failure) if upload.doubts > 0 => upload.is_in_doubt(failure.reason().clone()),
-        Err(failure) => Err(failure),
     }
 }
 
-fn unfinished() -> Reason {
-    Reason::new(
-        "processing",
-        "YouTube has all bytes and has not said yet which video they are",
-    )
+fn unfinished() -> Failure {
+    Failure::Unconfirmed {
+        reason: Reason::new(
+            "processing",
+            "YouTube has all bytes and has not said yet which video they are",
+        ),
+    }
 }
 
 async fn probe(session: &Session<'_>, upload: &Upload) -> Result<Progress, Failure> {
@@ -354,8 +318,8 @@ async fn probe(session: &Session<'_>, upload: &Upload) -> Result<Progress, Failu
 pub(super) enum Told {
     /// It is this video.
     Video(Video),
-    /// It has not all bytes, and no other session was begun for them.
-    Unfinished,
+    /// It has not all bytes, and no other session was begun for them: they can go on from there.
+    Unfinished(Value),
     /// It is gone, or another one may have taken its place.
     Nothing,
     /// The bytes may still become a video.
@@ -371,7 +335,13 @@ pub(super) async fn told(session: &Session<'_>, checkpoint: &Value) -> Result<To
         Ok(Progress::Published(video)) => Ok(Told::Video(video)),
         Ok(Progress::Stored(stored)) if stored >= upload.length_bytes => Ok(Told::Unclear),
         // For a file that changed a later step begins another session, of which the checkpoint need not know.
-        Ok(Progress::Stored(_)) if is_unchanged(session, &upload).await => Ok(Told::Unfinished),
+        Ok(Progress::Stored(stored)) if is_unchanged(session, &upload).await => {
+            let stored_bytes = Some(stored);
+            Ok(Told::Unfinished(json!(Upload {
+                stored_bytes,
+                ..upload
+            })))
+        }
         Ok(Progress::Stored(_) | Progress::Gone) => Ok(Told::Nothing),
         Err(Failure::Unconfirmed { .. } | Failure::Rejected { .. }) => Ok(Told::Unclear),
         Err(failure) => Err(failure),
@@ -387,9 +357,13 @@ async fn is_unchanged(session: &Session<'_>, upload: &Upload) -> bool {
 
 /// The video is there: what belongs to it is added, and what is odd about it is said.
 async fn published(session: &Session<'_>, video: Video) -> Step {
+    Step::Done(complete(session, &video).await)
+}
+
+/// The same of one that was looked up.
+pub(super) async fn complete(session: &Session<'_>, video: &Video) -> Published {
     session.accepted(&video.id);
-    let published = noted(session, &video);
-    Step::Done(follow::all(session, &video.id, published).await)
+    follow::all(session, &video.id, noted(session, video)).await
 }
 
 /// A live video with what is odd about it.

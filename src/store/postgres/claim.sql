@@ -4,7 +4,7 @@
 -- Locks posts alone: locking the joined accounts too would block other runs and foreign-key inserts. The place and the
 -- action travel along, so that each step joins by id to the one before it and none compares all with all.
 locked AS MATERIALIZED (
-    SELECT p.id, picked.place, picked.action
+    SELECT p.id, picked.place, picked.action, p.lease_until AS held_until
     FROM picked
     JOIN publisher.posts p ON p.id = picked.id
     WHERE p.status = 'pending' AND p.due_at <= coalesce(($1::jsonb->>'now')::timestamptz, now())
@@ -22,7 +22,7 @@ claimed AS (
         attempts = least(p.attempts + CASE WHEN locked.action = 'publish' THEN 1 ELSE 0 END, 1000000)
     FROM locked
     WHERE p.id = locked.id
-    RETURNING p.*, locked.place, locked.action
+    RETURNING p.*, locked.place, locked.action, locked.held_until
 )
 -- One row comes back in any case: it carries the clock and the schema's version.
 SELECT json_build_object(
@@ -34,6 +34,7 @@ SELECT json_build_object(
         'expires_at', least(c.scheduled_at + interval '7 days',
             coalesce(c.expires_at, c.scheduled_at + make_interval(secs => ($1::jsonb->>'expiry_seconds')::float8))),
         'attempts', c.attempts, 'max_attempts', c.max_attempts, 'checkpoint', c.checkpoint,
+        'held_until', CASE WHEN c.action = 'recover' THEN c.held_until END,
         'account', json_build_object(
             'id', a.id, 'owner', a.owner, 'platform', a.platform, 'external_id', a.external_id,
             'display_name', a.display_name, 'credentials', a.credentials,

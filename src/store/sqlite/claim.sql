@@ -1,6 +1,8 @@
 -- Inside BEGIN IMMEDIATE, so that no other run comes between the choice and the claim.
 , picked AS MATERIALIZED (
-    SELECT id, place, action FROM queue WHERE held_by IS NULL ORDER BY place LIMIT ?1->>'limit'
+    SELECT id, place, action,
+           CASE WHEN action = 'recover' THEN (SELECT lease_until FROM posts p WHERE p.id = queue.id) END AS held_until
+    FROM queue WHERE held_by IS NULL ORDER BY place LIMIT ?1->>'limit'
 )
 UPDATE posts
 SET status = 'publishing',
@@ -17,7 +19,7 @@ WHERE posts.id = +picked.id
 -- one row brings the places of all.
 RETURNING json_object(
     'places', CASE WHEN posts.id = (SELECT id FROM picked LIMIT 1)
-                   THEN (SELECT json_group_object(id, json_array(place, action)) FROM picked) END,
+                   THEN (SELECT json_group_object(id, json_array(place, action, held_until)) FROM picked) END,
     'now', (SELECT now FROM clock),
     'schema', ?1->'schema',
     'post', json_object(
