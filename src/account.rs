@@ -31,6 +31,9 @@ pub struct Account {
     /// Per-account settings, typed per platform.
     #[serde(default)]
     pub settings: Map<String, Value>,
+    /// When anything of it last changed: its token is no younger.
+    #[serde(default)]
+    pub updated_at: Option<DateTime<Utc>>,
 }
 
 impl Account {

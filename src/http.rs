@@ -169,6 +169,8 @@ pub struct Api<'a> {
     pub limits: Limits<'a>,
     /// The time by the wall clock, for waits that end at one (midnight somewhere).
     pub now: DateTime<Utc>,
+    /// Since when the token is no younger, as far as is known.
+    pub token_since: Option<DateTime<Utc>>,
 }
 
 /// One post's dealings with its platform during one step.
@@ -252,6 +254,13 @@ impl Api<'_> {
         path.is_some_and(|path| paths.iter().any(|below| path.starts_with(below)))
     }
 
+    fn asker(&self) -> Asker {
+        Asker {
+            external_id: self.account.external_id.clone(),
+            token_since: self.token_since,
+        }
+    }
+
     /// Id and secret of the application, where both are known: the account's own, else the configuration's.
     pub fn app(&self) -> Option<(&str, &str)> {
         let id = self.credentials.client_id.as_deref();
@@ -264,7 +273,7 @@ impl Api<'_> {
     /// Sends a request that publishes nothing, and reads its reply, whatever its status.
     pub async fn send(&self, request: RequestBuilder, effect: Effect) -> Result<Reply, Failure> {
         debug_assert_ne!(effect, Effect::Publishes, "only a session publishes");
-        exchange(request, effect).await
+        exchange(request, effect, self.asker()).await
     }
 }
 
@@ -287,7 +296,8 @@ impl Session<'_> {
         self.page.sending()?;
         in_time(self.lease)?;
         self.trail.sent.set(Some(self.page.clock.now()));
-        let result = exchange(request, Effect::Publishes).await;
+        let asker = self.api.asker();
+        let result = exchange(request, Effect::Publishes, asker).await;
         if let Err(failure) = &result
             && !matches!(failure, Failure::Unconfirmed { .. })
         {
@@ -320,7 +330,7 @@ pub(crate) fn in_time(lease: Term) -> Result<(), Failure> {
     })
 }
 
-async fn exchange(request: RequestBuilder, effect: Effect) -> Result<Reply, Failure> {
+async fn exchange(request: RequestBuilder, effect: Effect, asker: Asker) -> Result<Reply, Failure> {
     let sent = request.send().await;
     let mut response = sent.map_err(|error| transport(error, effect))?;
     let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
@@ -350,15 +360,27 @@ async fn exchange(request: RequestBuilder, effect: Effect) -> Result<Reply, Fail
         }
     }
     Ok(Reply {
+        asker,
         status,
         headers,
         body,
     })
 }
 
+/// The account whose request was answered, as far as that decides what an answer means.
+#[derive(Clone, Debug, Default)]
+pub struct Asker {
+    /// The platform's own id for it.
+    pub external_id: String,
+    /// Since when its token is no younger.
+    pub token_since: Option<DateTime<Utc>>,
+}
+
 /// A platform's answer, read whole (and bounded).
 #[derive(Clone, Debug)]
 pub struct Reply {
+    /// Who asked.
+    pub asker: Asker,
     /// The HTTP status.
     pub status: StatusCode,
     /// The headers.
@@ -465,11 +487,15 @@ pub fn in_doubt(effect: Effect, reason: Reason) -> Failure {
 /// What the tests of the platforms share: replies made by hand, and failures short enough for a table.
 #[cfg(test)]
 pub(crate) mod testing {
-    use super::{HeaderMap, Reply, StatusCode};
+    use super::{Asker, HeaderMap, Reply, StatusCode};
     use crate::outcome::Failure;
 
     pub(crate) fn reply(status: u16, body: &str) -> Reply {
         Reply {
+            asker: Asker {
+                external_id: "1".to_owned(),
+                token_since: None,
+            },
             status: StatusCode::from_u16(status).unwrap(),
             headers: HeaderMap::new(),
             body: body.as_bytes().to_vec(),
@@ -546,6 +572,7 @@ mod tests {
                 version: None,
                 limits: Limits::corrected(&[], None),
                 now: DateTime::UNIX_EPOCH,
+                token_since: None,
             };
             api.trusts(url, &["up.example.com"], &["/upload/"])
         };

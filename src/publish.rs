@@ -445,12 +445,14 @@ fn conclude(job: &Job, outcome: Outcome, context: &Context<'_>) {
             .map_or(Duration::ZERO, |started| started.elapsed()),
     );
     if let Some(reason) = outcome.reason() {
+        // As a text, not as it displays itself: what a platform wrote goes into one line.
+        let code = reason.code.as_ref().map(ToString::to_string);
         tracing::info!(
             post.id = job.post.id,
             platform = job.platform.name(),
             account = job.post.account.label(),
             class = reason.class,
-            code = reason.code.as_ref().map(tracing::field::display),
+            code,
             "{}: {}",
             outcome.name(),
             reason.message

@@ -292,6 +292,7 @@ impl Skeleton {
             credentials: None,
             token_expires_at: None,
             settings: serde_json::Map::new(),
+            updated_at: None,
         };
         ClaimedPost {
             id: self.id,

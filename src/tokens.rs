@@ -30,6 +30,7 @@ pub struct Keyring {
     sealed: RefCell<String>,
     credentials: RefCell<Rc<Credentials>>,
     expires_at: Cell<Option<DateTime<Utc>>>,
+    since: Cell<Option<DateTime<Utc>>>,
     tried: Cell<bool>,
     /// Why that came to nothing, if a later run may have more luck.
     put_off: RefCell<Option<Failure>>,
@@ -43,6 +44,7 @@ impl Keyring {
             sealed: RefCell::new(sealed.to_owned()),
             credentials: RefCell::new(Rc::new(credentials)),
             expires_at: Cell::new(account.token_expires_at),
+            since: Cell::new(account.updated_at),
             tried: Cell::new(false),
             put_off: RefCell::new(None),
         })
@@ -56,6 +58,11 @@ impl Keyring {
     /// When the access token ends, if that is known.
     pub fn expires_at(&self) -> Option<DateTime<Utc>> {
         self.expires_at.get()
+    }
+
+    /// Since when the access token is no younger, as far as is known.
+    pub fn since(&self) -> Option<DateTime<Utc>> {
+        self.since.get()
     }
 
     /// Whether a refresh was tried, or found to be impossible, since it was opened.
@@ -74,10 +81,11 @@ impl Keyring {
         self.put_off.borrow().clone()
     }
 
-    fn replace(&self, token: Token) {
+    fn replace(&self, token: Token, now: DateTime<Utc>) {
         *self.sealed.borrow_mut() = token.sealed;
         *self.credentials.borrow_mut() = Rc::new(token.credentials);
         self.expires_at.set(token.ends);
+        self.since.set(Some(now));
     }
 }
 
@@ -153,7 +161,7 @@ impl<'a> Vault<'a> {
         let saved = self.save(account.id, bought).await;
         let token = found?;
         saved?;
-        keyring.replace(token);
+        keyring.replace(token, now);
         Ok(())
     }
 

@@ -193,6 +193,7 @@ async fn buy(
         credentials: None,
         token_expires_at: None,
         settings: settings.clone(),
+        updated_at: Some(Clock::host().now()),
     };
     let refresh = async |api: &Api<'_>| {
         if !platform.can_refresh(api) {

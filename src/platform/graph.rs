@@ -13,9 +13,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use hmac::{Hmac, Mac};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use sha2::Sha256;
 
 use crate::http::{Api, Effect, Reply, Session, by_status, in_doubt, unreadable};
 use crate::outcome::{Code, Failure, Pause, Reason, Scope};
@@ -41,17 +43,45 @@ const CONTENT: [i64; 13] = [
     1_349_125, 1_363_022, 1_363_023, 1_363_031, 1_363_040, 1_363_127, 1_363_128, 1_363_129,
     1_366_046, 1_609_005, 1_609_008, 2_061_006, 2_069_019,
 ];
+/// How long the account's posts wait where the operator has to name the app's secret.
+const APP_PAUSE_UNTIL_MENDED: Duration = Duration::from_hours(1);
+const PROOF_WANTED: &str = "the Meta app takes no calls without a proof of its secret (`appsecret_proof`), or not this \
+    one; set client_id and the app's secret in the configuration, or switch off \"Require app secret\" in the app's settings";
 /// How much of Meta's own words goes into a message, in characters.
 const WORDS_LIMIT: usize = 300;
 
-/// A path of the API in the version that this account uses.
+/// A path of the API in the version that this account uses, signed as [`signed`] says.
 pub(super) fn path(session: &Session<'_>, rest: &str) -> String {
     api_path(&session.api, rest)
 }
 
 /// The same where there is no post.
 pub(super) fn api_path(api: &Api<'_>, rest: &str) -> String {
+    signed(api, rest, api.token())
+}
+
+/// A path that is asked for with this token. Apps can be set to want a proof that who has the token is the app: where
+/// its secret is known, it goes along.
+/// <https://developers.facebook.com/docs/graph-api/guides/secure-requests>
+pub(super) fn signed(api: &Api<'_>, rest: &str, token: &str) -> String {
+    let path = unsigned(api, rest);
+    let Some((_, secret)) = api.app() else {
+        return path;
+    };
+    let separator = if path.contains('?') { '&' } else { '?' };
+    format!("{path}{separator}appsecret_proof={}", proof(secret, token))
+}
+
+/// A path of what is asked without a token of an account.
+pub(super) fn unsigned(api: &Api<'_>, rest: &str) -> String {
     format!("/{}/{rest}", api.version.unwrap_or(VERSION))
+}
+
+/// HMAC-SHA256 of the token by the app's secret, in hexadecimal.
+fn proof(secret: &str, token: &str) -> String {
+    let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes());
+    let mac = mac.expect("a key of any length does").chain_update(token);
+    format!("{:x}", mac.finalize().into_bytes())
 }
 
 /// Ids of pages and accounts are numbers, and go into paths.
@@ -114,6 +144,11 @@ impl GraphError {
             code: Some(code).filter(|_| is_told),
             ..Reason::new(class, message)
         }
+    }
+
+    /// Whether the app is set to take no call without its proof. Meta has no code of its own for that.
+    fn wants_proof(&self) -> bool {
+        self.code == Some(100) && self.message.contains("appsecret_proof")
     }
 
     /// Whether Meta itself says that it will pass.
@@ -189,6 +224,13 @@ pub(super) fn classify(reply: &Reply, effect: Effect) -> Failure {
     if effect == Effect::Publishes && reply.status.is_server_error() {
         return in_doubt(effect, error.reason("server_error", trouble()));
     }
+    if error.wants_proof() {
+        return Failure::RateLimited {
+            after: APP_PAUSE_UNTIL_MENDED,
+            scope: Scope::Account,
+            reason: error.reason("app", PROOF_WANTED),
+        };
+    }
     match (error.code, error.subcode) {
         (Some(4 | 341), _) => error.limited(Scope::Platform, regained(reply)),
         (Some(17 | 32 | 613 | 80001 | 80002), _) => error.limited(Scope::Account, regained(reply)),
@@ -220,7 +262,7 @@ pub(super) fn classify(reply: &Reply, effect: Effect) -> Failure {
         (Some(1 | 2), _) | (_, Some(1_363_047 | 1_609_010)) => {
             in_doubt(effect, error.reason("server_error", trouble()))
         }
-        (_, Some(1_363_019 | 1_363_030 | 1_363_033)) | (Some(6000 | 6001), None) => {
+        (_, Some(1_363_019 | 1_363_030 | 1_363_033)) | (Some(6000 | 6001), _) => {
             error.passing("upload", "Meta could not take the video in")
         }
         (Some(389), _) => error.passing("fetch", "Meta could not fetch the video"),
@@ -286,17 +328,23 @@ fn token_trouble(subcode: i64) -> &'static str {
 
 #[derive(Deserialize)]
 struct Usage {
+    #[serde(rename = "type", default)]
+    kind: String,
     /// In minutes.
     #[serde(default)]
     estimated_time_to_regain_access: u64,
 }
 
-/// The longest time that the reply names until calls are welcome again, if it names one.
-fn named_wait(reply: &Reply) -> Option<Duration> {
+/// The time that the reply names until the account's calls are welcome again, if it names one. The header tells of the
+/// app's other accounts and of its other dealings (advertisements, messages), too.
+pub(super) fn named_wait(reply: &Reply) -> Option<Duration> {
     let json = reply.header("x-business-use-case-usage")?;
-    let usage: HashMap<String, Vec<Usage>> = serde_json::from_str(json).ok()?;
-    let minutes = |usage: Usage| usage.estimated_time_to_regain_access;
-    let longest = usage.into_values().flatten().map(minutes).max()?;
+    let mut usage: HashMap<String, Vec<Usage>> = serde_json::from_str(json).ok()?;
+    let own = usage.remove(&reply.asker.external_id)?.into_iter();
+    let own = own.filter(|usage| matches!(usage.kind.as_str(), "pages" | "instagram"));
+    let longest = own
+        .map(|usage| usage.estimated_time_to_regain_access)
+        .max()?;
     (longest > 0).then(|| Duration::from_mins(longest.min(LONGEST_WAIT_MINUTES)))
 }
 
@@ -393,6 +441,9 @@ mod tests {
             (6000, None, "retry [upload]"),
             (6001, None, "retry [upload]"),
             (6000, Some(1_363_030), "retry [upload]"),
+            // One that is not documented; one that is about the content.
+            (6000, Some(1_999_999), "retry [upload]"),
+            (6000, Some(1_363_127), "rejected [rejected]"),
             (2500, None, "retry [version]"),
             (382, None, "rejected [rejected]"),
             (100, None, "rejected [rejected]"),
@@ -463,14 +514,18 @@ mod tests {
     #[test]
     fn a_limit_lasts_as_many_minutes_as_the_reply_says() {
         let usage = json!({
-            "1": [{"type": "pages", "call_count": 100, "estimated_time_to_regain_access": 7}],
-            "2": [{"type": "pages", "estimated_time_to_regain_access": 19}, {"type": "ads"}],
+            "1": [
+                {"type": "pages", "call_count": 100, "estimated_time_to_regain_access": 19},
+                {"type": "ads_management", "estimated_time_to_regain_access": 600},
+                {"type": "instagram"},
+            ],
+            "2": [{"type": "pages", "estimated_time_to_regain_access": 700}],
         });
         let with = |usage: &str| error(400, 80001, None).with("x-business-use-case-usage", usage);
         let minutes = |usage: &str| regained(&with(usage)).as_secs() / 60;
         assert_eq!(minutes(&usage.to_string()), 19);
         assert_eq!(
-            minutes(r#"{"1": [{"estimated_time_to_regain_access": 0}]}"#),
+            minutes(r#"{"1": [{"type": "pages", "estimated_time_to_regain_access": 0}]}"#),
             60
         );
         assert_eq!(minutes("{}"), 60);
@@ -493,10 +548,34 @@ mod tests {
         let (own, whole) = (Some((7, Scope::Account)), Some((15, Scope::Platform)));
         assert_eq!(found("x-business-use-case-usage", &business(7)), own);
         assert_eq!(found("x-business-use-case-usage", &business(0)), None);
+        let others = r#"{"1": [{"type": "pages", "estimated_time_to_regain_access": 0},
+            {"type": "ads_management", "estimated_time_to_regain_access": 600}],
+            "2": [{"type": "pages", "estimated_time_to_regain_access": 600}]}"#
+            .replace('\n', "");
+        assert_eq!(found("x-business-use-case-usage", &others), None);
         assert_eq!(found("x-app-usage", &app(95.0)), whole);
         assert_eq!(found("x-app-usage", &app(94.0)), None);
         assert_eq!(found("x-app-usage", "[1"), None);
         assert_eq!(pause(&reply(200, "{}")), None);
+    }
+
+    /// By `openssl dgst -sha256 -hmac secret` of the token.
+    #[test]
+    fn the_proof_is_an_hmac_of_the_token() {
+        assert_eq!(
+            proof("secret", "token"),
+            "e941110e3d2bfe82621f0e3e1434730d7305d106c5f68c87165d0b27a4611a4a"
+        );
+        let body = json!({"error": {
+            "message": "API calls from the server require an appsecret_proof argument", "type": "GraphMethodException",
+            "code": 100, "fbtrace_id": "AbC",
+        }});
+        let failure = classify(&reply(400, &body.to_string()), Effect::Publishes);
+        assert_eq!(
+            verdict(&failure),
+            "rate_limited for 3600s, Account [app] 100 trace AbC"
+        );
+        assert!(failure.reason().message.contains("app's secret"));
     }
 
     #[test]

@@ -52,8 +52,6 @@ mod quota;
 mod tokens;
 mod upload;
 
-/// The version of 2026-02-18, supported for at least two years.
-const VERSION: &str = "v25.0";
 /// A token of Instagram's own login is renewed so long before its end, should some runs not get to it.
 const AHEAD: Duration = Duration::from_hours(10 * 24);
 
@@ -75,11 +73,6 @@ impl Login {
             _ => Self::Facebook,
         }
     }
-}
-
-/// A path of the API in the version that this account uses.
-fn path(api: &Api<'_>, rest: &str) -> String {
-    format!("/{}/{rest}", api.version.unwrap_or(VERSION))
 }
 
 impl Platform for Instagram {

@@ -206,6 +206,7 @@ impl Job {
             version: settings.and_then(|settings| settings.api_version.as_deref()),
             limits: context.settings.limits(self.platform),
             now: context.clock.now(),
+            token_since: self.keyring.since(),
         }
     }
 

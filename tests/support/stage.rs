@@ -46,6 +46,8 @@ pub struct Stage {
     pub timeout: Duration,
     pub lease: Duration,
     pub now: String,
+    /// Since when the token is no younger.
+    pub token_since: Option<String>,
     /// When what is in doubt was sent.
     pub sent: String,
 }
@@ -103,6 +105,7 @@ impl Stage {
             lease: LONG,
             now: NOW.to_owned(),
             sent: NOW.to_owned(),
+            token_since: None,
         }
     }
 
@@ -162,6 +165,7 @@ impl Stage {
             version: self.settings.api_version.as_deref(),
             limits: self.limits(),
             now: self.now.parse().unwrap(),
+            token_since: self.token_since.as_ref().map(|at| at.parse().unwrap()),
         };
         work(&api).await
     }
@@ -290,6 +294,7 @@ impl Stage {
                 version: api.version,
                 limits: api.limits,
                 now: api.now,
+                token_since: api.token_since,
             },
             page: Page {
                 journal,

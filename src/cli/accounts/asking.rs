@@ -70,6 +70,7 @@ impl<'a> Asker<'a> {
             version: settings.and_then(|settings| settings.api_version.as_deref()),
             limits: Limits::corrected(platform.figures(), settings),
             now: Clock::host().now(),
+            token_since: account.updated_at,
         };
         work(&api).await
     }

@@ -95,6 +95,8 @@ pub(super) enum Stage {
     /// Its bytes are being sent.
     #[default]
     Sending,
+    /// Facebook was told where it is, and fetches it.
+    Fetching,
     /// Facebook has it whole; the next step publishes it.
     #[serde(alias = "doubtful")]
     Whole,

@@ -74,7 +74,7 @@ async fn extend(
     (id, secret): (&str, &str),
     token: &str,
 ) -> Result<Extended, Failure> {
-    let request = anonymous(api, "oauth/access_token").query(&[
+    let request = anonymous(api, &graph::unsigned(api, "oauth/access_token")).query(&[
         ("grant_type", "fb_exchange_token"),
         ("client_id", id),
         ("client_secret", secret),
@@ -99,7 +99,7 @@ async fn page_token(api: &Api<'_>, user_token: &str) -> Result<SecretString, Fai
         access_token: Option<SecretString>,
     }
     let page = &api.account.external_id;
-    let request = anonymous(api, page)
+    let request = anonymous(api, &graph::signed(api, page, user_token))
         .bearer_auth(user_token)
         .query(&[("fields", "access_token,name")]);
     let reply = api.send(request, Effect::Reads).await?;
@@ -114,9 +114,8 @@ async fn page_token(api: &Api<'_>, user_token: &str) -> Result<SecretString, Fai
 }
 
 /// A request without the page's token.
-fn anonymous(api: &Api<'_>, rest: &str) -> RequestBuilder {
-    let url = format!("{}{}", api.base.url, graph::api_path(api, rest));
-    api.anonymous(Method::GET, &url)
+fn anonymous(api: &Api<'_>, path: &str) -> RequestBuilder {
+    api.anonymous(Method::GET, &format!("{}{path}", api.base.url))
 }
 
 /// The answer to a login, or what its error means: nothing brings a newer token than the person's.
@@ -171,7 +170,7 @@ pub(super) async fn check(api: &Api<'_>) -> Result<Standing, Failure> {
             ..Standing::default()
         });
     };
-    let request = anonymous(api, "debug_token")
+    let request = anonymous(api, &graph::unsigned(api, "debug_token"))
         .bearer_auth(format!("{id}|{secret}"))
         .query(&[("input_token", api.token())]);
     let reply = api.send(request, Effect::Reads).await?;

@@ -316,12 +316,14 @@ impl Fixture {
             body => body.to_string(),
         };
         let usage = ["x-app-usage", "x-business-use-case-usage"];
-        usage.iter().fold(reply(self.status, &body), |reply, name| {
-            match self.headers.get(*name) {
+        let mut plain = reply(self.status, &body);
+        "104857600".clone_into(&mut plain.asker.external_id);
+        usage
+            .iter()
+            .fold(plain, |reply, name| match self.headers.get(*name) {
                 Some(value) => reply.with(name, value),
                 None => reply,
-            }
-        })
+            })
     }
 }
 

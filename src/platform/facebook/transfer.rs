@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::multipart::{Form, Part};
 use reqwest::{Method, RequestBuilder};
@@ -15,7 +16,7 @@ use super::feed::edge;
 use super::graph::{self, GraphError, accept, bytes};
 use super::rules::hosted;
 use super::video::look;
-use super::wire::{self, Started, Wanted, accept_bytes, after_break, is_a_break};
+use super::wire::{self, Proof, Started, Wanted, accept_bytes, after_break, is_a_break};
 use crate::http::{Effect, Reply, Session, unreadable};
 use crate::media::{self, Source};
 use crate::outcome::{Failure, Reason};
@@ -25,6 +26,8 @@ use crate::post::Media;
 const VIDEO_HOST: &str = "graph-video.facebook.com";
 /// An upload that breaks off so often in a row rests until a later run.
 const BREAKS: u32 = 5;
+/// What Facebook has not fetched for so long it does not fetch any more.
+const FETCH_LIMIT: TimeDelta = TimeDelta::hours(1);
 /// A video that Facebook forgets, or a file that changes, so often in a row makes no post.
 const RESTARTS: u32 = 3;
 /// The bytes that were sent are not those that Facebook expected; it says which it does.
@@ -250,9 +253,35 @@ async fn send_stream(session: &Session<'_>, upload: Upload) -> Result<Step, Fail
     };
     let sent = session.api.send(request, Effect::Prepares).await;
     match sent.and_then(|reply| accept_bytes(&reply)) {
+        // It says yes before it has fetched the file.
+        Ok(()) if fetched.is_some() => Ok(upload.at(Stage::Fetching).wait(Duration::ZERO)),
         Ok(()) => Ok(whole(upload)),
         Err(failure) => broken(upload, failure),
     }
+}
+
+/// Waits until Facebook has all of what it fetches.
+pub(super) async fn fetched(session: &Session<'_>, upload: Upload) -> Result<Step, Failure> {
+    let looked = look(session, &upload.video).await?;
+    if let Proof::Broken(why) = looked.status.proof() {
+        let message = format!("Facebook could not fetch the video: {why}");
+        return broken(
+            upload.at(Stage::Sending),
+            Failure::Retry {
+                after: None,
+                reason: Reason::new("fetch", message),
+            },
+        );
+    }
+    if looked.status.is_whole() {
+        return Ok(whole(upload));
+    }
+    if session.api.now - upload.since > FETCH_LIMIT {
+        let message = "Facebook has not fetched the video for an hour";
+        return restart(session, &upload, Reason::new("fetch", message)).await;
+    }
+    let (upload, after) = upload.look_again();
+    Ok(upload.wait(after))
 }
 
 fn whole(upload: Upload) -> Step {

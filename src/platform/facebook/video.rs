@@ -61,6 +61,10 @@ pub(super) async fn go_on(session: &Session<'_>, upload: Upload) -> Result<Step,
             let step = transfer::go_on(session, upload.clone()).await;
             unless_gone(session, &upload, step).await
         }
+        Stage::Fetching => {
+            let step = transfer::fetched(session, upload.clone()).await;
+            unless_gone(session, &upload, step).await
+        }
         Stage::Whole => {
             let step = finish(session, upload.clone()).await;
             unless_gone(session, &upload, step).await

@@ -1,9 +1,7 @@
 //! Instagram's own error codes; the others are Meta's.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::http::{Effect, Reply, in_doubt, unreadable};
@@ -112,21 +110,10 @@ pub(super) fn classify(reply: &Reply, effect: Effect) -> Failure {
     }
 }
 
-#[derive(Deserialize)]
-struct Usage {
-    /// In minutes.
-    #[serde(default)]
-    estimated_time_to_regain_access: u64,
-}
-
 /// How long the account had better rest, if a reply that went well says that its calls are used up.
 pub(super) fn used_up(reply: &Reply) -> Option<Pause> {
-    let header = reply.header("x-business-use-case-usage")?;
-    let usage: HashMap<String, Vec<Usage>> = serde_json::from_str(header).ok()?;
-    let minutes = |usage: Usage| usage.estimated_time_to_regain_access;
-    let longest = usage.into_values().flatten().map(minutes).max()?;
-    (longest > 0).then(|| Pause {
-        after: Duration::from_secs(longest.saturating_mul(60)),
+    Some(Pause {
+        after: graph::named_wait(reply)?,
         scope: Scope::Account,
         why: "Meta's limit of calls for this account is used up".to_owned(),
     })

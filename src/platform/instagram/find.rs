@@ -4,8 +4,8 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::content;
 use super::errors::accept;
-use super::{content, path};
 use crate::http::{Effect, Reply, Session};
 use crate::outcome::{Failure, Published};
 use crate::platform::graph;
@@ -42,7 +42,7 @@ async fn read(session: &Session<'_>, id: &str, fields: &str) -> Result<Reply, Fa
     }
     let mut request = session
         .api
-        .request(Method::GET, &path(&session.api, id))
+        .request(Method::GET, &graph::api_path(&session.api, id))
         .query(&[("fields", fields)]);
     if !edge.is_empty() {
         request = request.query(&[("limit", "25")]);
@@ -62,7 +62,10 @@ async fn comment(session: &Session<'_>, id: &str, text: &str) -> Result<(), Fail
     }
     let request = session
         .api
-        .request(Method::POST, &path(&session.api, &format!("{id}/comments")))
+        .request(
+            Method::POST,
+            &graph::api_path(&session.api, &format!("{id}/comments")),
+        )
         .json(&json!({"message": text}));
     let reply = session.api.send(request, Effect::Follows).await?;
     accept::<Made>(&reply, Effect::Follows).map(|_| ())

@@ -13,7 +13,7 @@ use super::errors::{
 };
 use super::quota::Quota;
 use super::upload::Sent;
-use super::{Login, find, lookup, path, quota, upload};
+use super::{Login, find, lookup, quota, upload};
 use crate::http::{Effect, Reply, Session, unreadable};
 use crate::media::{self, Family};
 use crate::outcome::{Failure, Pause, Reason, Scope};
@@ -276,7 +276,7 @@ async fn post(session: &Session<'_>, edge: &str, body: &Value) -> Result<Reply, 
     let edge = format!("{}/{edge}", session.post.account.external_id);
     let request = session
         .api
-        .request(Method::POST, &path(&session.api, &edge))
+        .request(Method::POST, &graph::api_path(&session.api, &edge))
         .json(body);
     session.api.send(request, Effect::Prepares).await
 }
@@ -310,7 +310,7 @@ pub(super) enum Look {
 pub(super) async fn look(session: &Session<'_>, id: &str) -> Result<Look, Failure> {
     let request = session
         .api
-        .request(Method::GET, &path(&session.api, id))
+        .request(Method::GET, &graph::api_path(&session.api, id))
         .query(&[("fields", "status_code,status")]);
     let reply = session.api.send(request, Effect::Reads).await?;
     if is_unknown(&reply) {
@@ -373,7 +373,7 @@ async fn publish(session: &Session<'_>, checkpoint: Checkpoint, id: &str) -> Res
     let edge = format!("{}/media_publish", session.post.account.external_id);
     let request = session
         .api
-        .request(Method::POST, &path(&session.api, &edge))
+        .request(Method::POST, &graph::api_path(&session.api, &edge))
         .json(&json!({"creation_id": id}));
     let reply = session.publish(request).await?;
     if is_not_ready(&reply) {

@@ -4,9 +4,9 @@ use reqwest::Method;
 use serde::Deserialize;
 
 use super::errors::accept;
-use super::path;
 use crate::http::{Api, Effect};
 use crate::outcome::Failure;
+use crate::platform::graph;
 
 #[derive(Deserialize)]
 pub(super) struct Quota {
@@ -32,7 +32,7 @@ pub(super) async fn read(api: &Api<'_>) -> Result<Option<Quota>, Failure> {
     }
     let edge = format!("{}/content_publishing_limit", api.account.external_id);
     let request = api
-        .request(Method::GET, &path(api, &edge))
+        .request(Method::GET, &graph::api_path(api, &edge))
         .query(&[("fields", "quota_usage,config")]);
     let reply = api.send(request, Effect::Reads).await?;
     let Quotas { data } = accept(&reply, Effect::Reads)?;

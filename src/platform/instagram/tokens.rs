@@ -7,9 +7,9 @@ use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use super::Login;
 use super::errors::{accept, classify};
 use super::quota::{self, Quota};
-use super::{Login, path};
 use crate::account::{Renewed, Standing};
 use crate::http::{Api, Effect, Reply, unreadable};
 use crate::outcome::{Failure, Reason};
@@ -105,7 +105,7 @@ async fn derive(api: &Api<'_>) -> Result<Renewed, Failure> {
         None => None,
     };
     let user = renewed.as_ref().unwrap_or(&user);
-    let url = api.url_at(FACEBOOK, &path(api, page));
+    let url = api.url_at(FACEBOOK, &graph::signed(api, page, user.expose_secret()));
     let request = api
         .anonymous(Method::GET, &url)
         .bearer_auth(user.expose_secret())
@@ -127,7 +127,7 @@ async fn exchange(
     (id, secret): (&str, &str),
     user: &SecretString,
 ) -> Result<SecretString, Failure> {
-    let url = api.url_at(FACEBOOK, &path(api, "oauth/access_token"));
+    let url = api.url_at(FACEBOOK, &graph::unsigned(api, "oauth/access_token"));
     let query = [
         ("grant_type", "fb_exchange_token"),
         ("client_id", id),
@@ -184,7 +184,7 @@ pub(super) async fn check(api: &Api<'_>) -> Result<Standing, Failure> {
         username: Option<String>,
     }
     let request = api
-        .request(Method::GET, &path(api, &api.account.external_id))
+        .request(Method::GET, &graph::api_path(api, &api.account.external_id))
         .query(&[("fields", "username")]);
     let reply = api.send(request, Effect::Reads).await?;
     let Node { username } = accept(&reply, Effect::Reads)?;
@@ -253,7 +253,7 @@ async fn debug(
     }
     let app = format!("{id}|{secret}");
     let query = [("input_token", api.token()), ("access_token", app.as_str())];
-    let url = api.url_at(FACEBOOK, &path(api, "debug_token"));
+    let url = api.url_at(FACEBOOK, &graph::unsigned(api, "debug_token"));
     let request = api.anonymous(Method::GET, &url).query(&query);
     let reply = api.send(request, Effect::Reads).await?;
     if let Some(failure) = wrong_app(&reply) {

@@ -9,10 +9,10 @@ use serde::Deserialize;
 use super::checkpoint::Upload;
 use super::content::Role;
 use super::errors::{accept, classify, is_unknown};
-use super::path;
 use crate::http::{Effect, Reply, Session, unreadable};
 use crate::media::{self, Family, Source};
 use crate::outcome::{Failure, Reason};
+use crate::platform::graph;
 use crate::platform::graph::bytes::{self, Refusal};
 use crate::post::Media;
 
@@ -138,7 +138,7 @@ pub(super) async fn is_incomplete(session: &Session<'_>, container: &str) -> Res
 async fn progress(session: &Session<'_>, container: &str) -> Result<Progress, Failure> {
     let request = session
         .api
-        .request(Method::GET, &path(&session.api, container))
+        .request(Method::GET, &graph::api_path(&session.api, container))
         .query(&[("fields", "status_code,status,video_status")]);
     let reply = session.api.send(request, Effect::Reads).await?;
     let never = |why: &str| Ok(Progress::Ended(Sent::Never(why.to_owned())));

@@ -11,9 +11,12 @@ use crate::outcome::{Failure, Reason, Scope};
 use crate::text::one_line;
 
 /// Nothing tells which limit was met: the day's, or a shorter one.
-const RATE_LIMIT_PAUSE: TimeDelta = TimeDelta::hours(1);
+const RATE_LIMIT_PAUSE: Duration = Duration::from_hours(1);
 /// Only the operator can end it, so there is no hurry to ask again.
 const VERSION_PAUSE: Duration = Duration::from_hours(1);
+/// A token is new for so long, and tried again after so long.
+const NEW_TOKEN: TimeDelta = TimeDelta::minutes(10);
+const NEW_TOKEN_PAUSE: Duration = Duration::from_secs(5);
 /// `serviceErrorCode` of a token that was withdrawn.
 const REVOKED: i64 = 65_601;
 
@@ -60,6 +63,30 @@ impl ErrorReply {
         duplicated(self.message.as_deref()?)
     }
 
+    /// Whether it says that the token was withdrawn.
+    fn is_revoked(&self) -> bool {
+        self.service_error_code == Some(REVOKED) || self.code() == Some("REVOKED_ACCESS_TOKEN")
+    }
+
+    /// Whether the message has this word, such as `Resource level throttle APPLICATION DAY limit for calls to this
+    /// resource is reached`: there is no other sign of which limit it is.
+    fn names(&self, word: &str) -> bool {
+        let message = self.message.as_deref().unwrap_or_default();
+        message
+            .split(|c: char| !c.is_alphanumeric())
+            .any(|part| part == word)
+    }
+
+    /// Whether the token lacks a scope of pages: that comes as a wrong value of the author.
+    fn lacks_organization_scope(&self) -> bool {
+        let field = self.field().and_then(|error| error.description.as_deref());
+        let texts = [self.message.as_deref(), field];
+        texts
+            .into_iter()
+            .flatten()
+            .any(|text| text.contains("Organization") && text.contains("permissions must be used"))
+    }
+
     /// Whether LinkedIn is still at work on the post's media.
     pub(super) fn is_not_ready(&self, reply: &Reply) -> bool {
         reply.status.as_u16() == 400 && self.code() == Some("MEDIA_ASSET_WAITING_UPLOAD")
@@ -82,16 +109,27 @@ impl ErrorReply {
     }
 }
 
+/// Whether the token is minutes old: for some seconds LinkedIn calls new ones withdrawn.
+fn is_new(reply: &Reply, now: DateTime<Utc>) -> bool {
+    let since = reply.asker.token_since;
+    since.is_some_and(|since| now - since < NEW_TOKEN)
+}
+
 /// What a reply that is no success means, to a request of that effect.
 pub(super) fn classify(reply: &Reply, effect: Effect, now: DateTime<Utc>) -> Failure {
     let status = reply.status.as_u16();
     let error = ErrorReply::of(reply);
     let reason = |class, message: String| error.reason(class, message, status);
     match status {
+        401 if error.is_revoked() && is_new(reply, now) => Failure::Retry {
+            after: Some(NEW_TOKEN_PAUSE),
+            reason: reason(
+                "new_token",
+                "LinkedIn does not know the new token everywhere yet".to_owned(),
+            ),
+        },
         // The words could quote the token.
-        401 if error.service_error_code == Some(REVOKED)
-            || error.code() == Some("REVOKED_ACCESS_TOKEN") =>
-        {
+        401 if error.is_revoked() => {
             Failure::NeedsLogin {
                 reason: reason(
                     "needs_login",
@@ -134,11 +172,25 @@ pub(super) fn classify(reply: &Reply, effect: Effect, now: DateTime<Utc>) -> Fai
             ),
         },
         429 => Failure::RateLimited {
-            after: reply.retry_after().unwrap_or_else(|| pause(now)),
-            scope: Scope::Account,
+            after: reply
+                .retry_after()
+                .unwrap_or_else(|| if error.names("DAY") { rest_of_day(now) } else { pause(now) }),
+            scope: if error.names("APPLICATION") {
+                Scope::Platform
+            } else {
+                Scope::Account
+            },
             reason: reason(
                 "rate_limited",
                 format!("LinkedIn limits requests: {}", error.words()),
+            ),
+        },
+        400 if error.lacks_organization_scope() => Failure::NeedsLogin {
+            reason: reason(
+                "needs_login",
+                "the token lacks the scope w_organization_social for posts of a page; connect the account again, and \
+                 grant it"
+                    .to_owned(),
             ),
         },
         400 if error.is_not_ready(reply) => Failure::Retry {
@@ -162,9 +214,14 @@ fn refused(error: &ErrorReply, status: u16) -> Failure {
 
 /// An hour, or until midnight UTC if that comes first.
 pub(super) fn pause(now: DateTime<Utc>) -> Duration {
+    rest_of_day(now).min(RATE_LIMIT_PAUSE)
+}
+
+/// Until midnight UTC, when the limits by the day begin anew.
+fn rest_of_day(now: DateTime<Utc>) -> Duration {
     let midnight = (now + TimeDelta::days(1)).date_naive();
     let left = midnight.and_time(NaiveTime::MIN).and_utc() - now;
-    left.min(RATE_LIMIT_PAUSE).to_std().unwrap_or_default()
+    left.to_std().unwrap_or_default()
 }
 
 pub(super) fn duplicated(message: &str) -> Option<&str> {

@@ -114,6 +114,24 @@ pub(super) struct Complaint {
 struct Detail {
     #[serde(default)]
     reason: Option<String>,
+    #[serde(default)]
+    metadata: Metadata,
+}
+
+/// What the newer form says of a quota.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Metadata {
+    /// `1/d/{project}`, `1/min/{project}/{user}`
+    quota_unit: String,
+    /// `VideoUploadsPerDayPerProject`
+    quota_limit: String,
+}
+
+impl Metadata {
+    fn names_a_day(&self) -> bool {
+        self.quota_unit.contains("/d/") || self.quota_limit.contains("PerDay")
+    }
 }
 
 impl Complaint {
@@ -131,6 +149,14 @@ impl Complaint {
 
     pub(super) fn words(&self) -> String {
         one_line(&self.message, WORDS_LIMIT)
+    }
+
+    /// Whether the limit that was met is that of a day. Of those by the minute Google speaks in the same code.
+    fn names_a_day(&self) -> bool {
+        self.details
+            .iter()
+            .any(|detail| detail.metadata.names_a_day())
+            || self.message.to_lowercase().contains("per day")
     }
 
     /// Whether the token lacks the scope for what was asked.
@@ -168,6 +194,14 @@ pub(super) fn classify(reply: &Reply, effect: Effect, now: DateTime<Utc>) -> Fai
     };
     match code {
         "quotaExceeded" | "dailyLimitExceeded" => limited(until_quota_day(now), Scope::Platform),
+        "rateLimitExceeded" | "RESOURCE_EXHAUSTED" | "RATE_LIMIT_EXCEEDED"
+            if error.names_a_day() =>
+        {
+            limited(until_quota_day(now), Scope::Platform)
+        }
+        "userRateLimitExceeded" if error.names_a_day() => {
+            limited(until_quota_day(now), Scope::Account)
+        }
         "rateLimitExceeded" | "RESOURCE_EXHAUSTED" | "RATE_LIMIT_EXCEEDED" => {
             limited(reply.retry_after().unwrap_or(SHORT_PAUSE), Scope::Platform)
         }

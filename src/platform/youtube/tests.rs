@@ -304,6 +304,22 @@ const ERRORS: &[(u16, &str, &str)] = &[
         fixture!("resource_exhausted"),
         "rate_limited for 60s, Platform [rate_limited] rateLimitExceeded",
     ),
+    // A limit of the day in the words of one by the minute.
+    (
+        429,
+        fixture!("video_uploads_per_day"),
+        "rate_limited for 68400s, Platform [rate_limited] rateLimitExceeded",
+    ),
+    (
+        429,
+        r#"{"error": {"errors": [{"reason": "rateLimitExceeded"}], "message": "Video Uploads per day"}}"#,
+        "rate_limited for 68400s, Platform [rate_limited] rateLimitExceeded",
+    ),
+    (
+        429,
+        fixture!("requests_per_minute"),
+        "rate_limited for 60s, Platform [rate_limited] rateLimitExceeded",
+    ),
     (
         400,
         fixture!("upload_limit_exceeded"),

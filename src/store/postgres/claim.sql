@@ -38,7 +38,7 @@ SELECT json_build_object(
         'account', json_build_object(
             'id', a.id, 'owner', a.owner, 'platform', a.platform, 'external_id', a.external_id,
             'display_name', a.display_name, 'credentials', a.credentials,
-            'token_expires_at', a.token_expires_at, 'settings', a.settings)) END)::text
+            'token_expires_at', a.token_expires_at, 'settings', a.settings, 'updated_at', a.updated_at)) END)::text
 FROM (VALUES (1)) always (row)
 LEFT JOIN claimed c ON true
 LEFT JOIN publisher.accounts a ON a.id = c.account_id

@@ -33,5 +33,5 @@ RETURNING json_object(
         'account', (SELECT json_object(
             'id', a.id, 'owner', a.owner, 'platform', a.platform, 'external_id', a.external_id,
             'display_name', a.display_name, 'credentials', a.credentials,
-            'token_expires_at', a.token_expires_at, 'settings', json(a.settings))
+            'token_expires_at', a.token_expires_at, 'settings', json(a.settings), 'updated_at', a.updated_at)
             FROM accounts a WHERE a.id = posts.account_id)))

@@ -1,5 +1,7 @@
 //! What each class of LinkedIn's replies means, from one recorded reply of each.
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use super::super::account::refused;
 use super::super::reply::{classify, duplicated, made, pause};
 use super::NOON;
@@ -22,6 +24,22 @@ fn decides(cases: &[(u16, &str, &str)]) {
     for (status, body, expected) in cases {
         let failure = classify(&reply(*status, body), Effect::Publishes, now);
         assert_eq!(verdict(&failure), *expected, "HTTP {status} {body}");
+    }
+}
+
+/// For some seconds LinkedIn calls a new token withdrawn.
+#[test]
+fn a_new_token_is_not_given_up() {
+    let now: DateTime<Utc> = NOON.parse().unwrap();
+    for (minutes, expected) in [
+        (0, "retry in 5s [new_token] REVOKED_ACCESS_TOKEN/65601"),
+        (9, "retry in 5s [new_token] REVOKED_ACCESS_TOKEN/65601"),
+        (10, "needs_login [needs_login] REVOKED_ACCESS_TOKEN/65601"),
+    ] {
+        let mut reply = reply(401, fixture!("401-revoked-token"));
+        reply.asker.token_since = Some(now - TimeDelta::minutes(minutes));
+        let failure = classify(&reply, Effect::Publishes, now);
+        assert_eq!(verdict(&failure), expected, "{minutes} minutes");
     }
 }
 
@@ -50,6 +68,17 @@ fn what_passes_is_tried_again() {
             429,
             fixture!("429-throttled"),
             "rate_limited for 3600s, Account [rate_limited] TOO_MANY_REQUESTS",
+        ),
+        // Until midnight UTC.
+        (
+            429,
+            fixture!("429-application-day"),
+            "rate_limited for 43200s, Platform [rate_limited] TOO_MANY_REQUESTS",
+        ),
+        (
+            429,
+            fixture!("429-member-day"),
+            "rate_limited for 43200s, Account [rate_limited] TOO_MANY_REQUESTS",
         ),
         (
             429,
@@ -81,6 +110,11 @@ fn a_token_is_renewed_or_a_person_asked() {
             401,
             fixture!("401-revoked-token"),
             "needs_login [needs_login] REVOKED_ACCESS_TOKEN/65601",
+        ),
+        (
+            400,
+            fixture!("400-organization-scope"),
+            "needs_login [needs_login] 400",
         ),
         (
             401,
