@@ -1,6 +1,6 @@
 //! The platforms' own clients against the sandbox: what they send it must take, and what it answers they must read.
 //!
-//! They are fetched from PyPI and npm, so these tests run only when they are asked for:
+//! They are fetched from their registries, so these tests run only when they are asked for:
 //! `cargo test --test foreign -- --ignored`. Python with `venv` and Node with npm must be there. The clients' versions
 //! are pinned in `tests/foreign`; what was fetched is kept in `target` and used again.
 
@@ -137,7 +137,9 @@ fn node(script: &str) -> Command {
         std::fs::copy(Path::new(SCRIPTS).join(file), directory.join(file)).unwrap();
     };
     let directory = fetched("node", &files, |directory| {
-        files.iter().for_each(|file| copy(directory, file));
+        for file in files {
+            copy(directory, file);
+        }
         let mut npm = Command::new("npm");
         npm.args(["ci", "--no-audit", "--no-fund"]);
         run(npm.current_dir(directory), NODE_MISSING);
@@ -153,14 +155,13 @@ fn node(script: &str) -> Command {
 }
 
 /// The same for both of Slack's clients: a message with a comment, and one of two files.
-fn slack(client: &mut Command, channel: &str, text: &str) {
-    let sandbox = Sandbox::start();
+fn slack(sandbox: &Sandbox, client: &mut Command, channel: &str, text: &str) {
     let said = sandbox.drive(client);
-    let posts = sandbox.posts();
+    let mut posts = sandbox.posts();
+    posts.retain(|post| post["account"] == channel);
     assert_eq!(posts.len(), 2, "{posts:#?}");
     let (message, files) = (&posts[0], &posts[1]);
     assert_eq!(message["id"], said["ts"]);
-    assert_eq!(message["account"], channel);
     assert_eq!(message["text"], "*We open* at seven.");
     assert_eq!(message["permalink"], said["permalink"]);
     assert_eq!(message["details"]["metadata"]["event_type"], "opening");
@@ -180,17 +181,26 @@ fn slack(client: &mut Command, channel: &str, text: &str) {
 #[test]
 #[ignore = "fetches clients from PyPI: cargo test --test foreign -- --ignored"]
 fn slack_from_python() {
-    slack(
-        &mut python("slack_bot.py"),
-        "C0PYTHON",
-        "Until noon & <later>.",
-    );
+    let sandbox = Sandbox::start();
+    let mut client = python("slack_bot.py");
+    slack(&sandbox, &mut client, "C0PYTHON", "Until noon & <later>.");
+    // More than the channel takes at once, so the client has waited, and lost or repeated none.
+    let posts = sandbox.posts();
+    let mut others = posts.iter().filter(|post| post["account"] == "C0OUTSIDE");
+    for number in 0..21 {
+        let post = others.next().unwrap();
+        assert_eq!(post["text"], format!("Number {number}"));
+        assert_eq!(post["details"]["username"], "Robin");
+    }
+    assert_eq!(others.next(), None);
 }
 
 #[test]
 #[ignore = "fetches clients from npm: cargo test --test foreign -- --ignored"]
 fn slack_from_javascript() {
-    slack(&mut node("slack_bot.mjs"), "C0NODE", "Until noon.");
+    let sandbox = Sandbox::start();
+    let mut client = node("slack_bot.mjs");
+    slack(&sandbox, &mut client, "C0NODE", "Until noon.");
 }
 
 #[test]
@@ -212,6 +222,25 @@ fn youtube_from_python() {
     assert_eq!(video["details"]["thumbnail"]["width"], 1200);
     assert_eq!(video["details"]["playlist"], "PLtours");
     assert_eq!(video["comments"][0]["text"], "Welcome");
+}
+
+#[test]
+#[ignore = "fetches clients from PyPI: cargo test --test foreign -- --ignored"]
+fn instagram_from_python() {
+    let sandbox = Sandbox::start();
+    let said = sandbox.drive(&mut python("instagram_account.py"));
+    let posts = sandbox.posts();
+    let ids: Value = posts.iter().map(|post| post["id"].clone()).collect();
+    assert_eq!(ids, said["posts"]);
+    let seen = posts.iter().map(|post| {
+        let media = post["media"].as_array().unwrap().len();
+        (post["text"].as_str().unwrap(), media)
+    });
+    assert_eq!(
+        seen.collect::<Vec<_>>(),
+        [("One", 1), ("Two", 2), ("Moving", 1)]
+    );
+    assert_eq!(posts[0]["comments"][0]["text"], "Until noon");
 }
 
 #[test]

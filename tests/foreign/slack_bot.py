@@ -4,7 +4,11 @@ import json
 import sys
 
 from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
+from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 from slack_sdk.models.blocks import DividerBlock, ImageBlock, SectionBlock
+from slack_sdk.oauth.installation_store import Installation
+from slack_sdk.oauth.token_rotation import TokenRotator
 
 SANDBOX, SAMPLES = sys.argv[1:]
 CHANNEL = "C0PYTHON"
@@ -57,8 +61,35 @@ def upload(client):
     return ids, info["shares"]["public"][CHANNEL][0]["ts"]
 
 
+def rotated(base_url):
+    """A token in place of one that has ended, as the client fetches it."""
+    old = Installation(
+        user_id="U1", bot_token="xoxe.xoxb-1-old", bot_refresh_token="xoxe-1-old", bot_token_expires_in=0
+    )
+    rotator = TokenRotator(client_id="1.2", client_secret="secret", client=WebClient(base_url=base_url))
+    new = rotator.perform_token_rotation(installation=old)
+    assert new.bot_token.startswith("xoxe.xoxb-"), new.bot_token
+    assert new.bot_refresh_token.startswith("xoxe-1-"), new.bot_refresh_token
+    return new.bot_token
+
+
+def be_refused(client):
+    """Refusals come with their codes, and end where the client can mend their cause."""
+    try:
+        client.chat_postMessage(channel="C0OUTSIDE", text="Hello")
+    except SlackApiError as error:
+        assert error.response["error"] == "not_in_channel", error
+    else:
+        raise AssertionError("a channel took a message from outside")
+    client.conversations_join(channel="C0OUTSIDE")
+    client.retry_handlers.append(RateLimitErrorRetryHandler(max_retry_count=2))
+    for number in range(21):
+        client.chat_postMessage(channel="C0OUTSIDE", text=f"Number {number}", username="Robin", icon_emoji=":bird:")
+
+
 def main():
-    client = WebClient(token="xoxb-any-token", base_url=f"{SANDBOX}slack/api/")
+    base_url = f"{SANDBOX}slack/api/"
+    client = WebClient(token=rotated(base_url), base_url=base_url)
     who = client.auth_test()
     assert who["bot_id"] and who["team_id"], who.data
     ts = post(client)
@@ -74,6 +105,7 @@ def main():
     assert [file["id"] for file in messages[0]["files"]] == files, messages
     assert messages[1]["metadata"]["event_payload"] == {"id": "7"}, messages
     assert messages[1]["user"] == who["user_id"], messages
+    be_refused(client)
     print(json.dumps({"ts": ts, "reply": reply, "shared": shared, "permalink": link}))
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import tempfile
+from urllib.request import Request, urlopen
 
 from google.oauth2.credentials import Credentials
 from googleapiclient.discovery import build
@@ -51,7 +52,16 @@ def film():
     return file.name
 
 
+def arm(faults):
+    """Sets what goes wrong in the sandbox."""
+    headers = {"Content-Type": "application/json"}
+    request = Request(f"{SANDBOX}api/faults", json.dumps(faults).encode(), headers)
+    with urlopen(request) as answer:
+        assert answer.status == 200, answer
+
+
 def upload(youtube):
+    """In three chunks, of which the second arrives and is answered by an error: the client asks how far it came."""
     body = {
         "snippet": {"title": "A tour", "description": "Of the shop", "tags": ["shop"], "categoryId": "22"},
         "status": {"privacyStatus": "unlisted", "selfDeclaredMadeForKids": False},
@@ -59,16 +69,31 @@ def upload(youtube):
     path = film()
     media = MediaFileUpload(path, mimetype="video/mp4", chunksize=CHUNK, resumable=True)
     request = here(youtube.videos().insert(part="snippet,status", body=body, media_body=media))
-    video, chunks = None, 0
+    arm(["youtube/upload:500-after-accept:50%"])
+    steps, video = [], None
     while video is None:
-        progress, video = request.next_chunk()
-        chunks += 1
-        assert video or progress.resumable_progress == chunks * CHUNK, progress
+        try:
+            progress, video = request.next_chunk()
+            steps.append(progress.resumable_progress if progress else "done")
+        except HttpError as error:
+            steps.append(error.status_code)
+            arm([])
     os.remove(path)
-    assert chunks == 3, chunks
+    # The second was not sent again.
+    assert steps == [CHUNK, 500, "done"], steps
     assert video["status"]["uploadStatus"] == "uploaded", video
     assert video["snippet"]["channelId"] == CHANNEL, video
     return video["id"]
+
+
+def refused(request, status, reason):
+    try:
+        request.execute()
+    except HttpError as error:
+        assert error.status_code == status, error
+        assert error.error_details[0]["reason"] == reason, error.error_details
+    else:
+        raise AssertionError(f"nothing was said of {reason}")
 
 
 def check_lists(youtube, video):
@@ -84,13 +109,7 @@ def check_lists(youtube, video):
         request = items.list_next(request, page)
     assert [item["snippet"]["resourceId"]["videoId"] for item in found] == [video], found
     assert found[0]["snippet"]["channelTitle"] == mine["snippet"]["title"], found
-    try:
-        items.list(part="snippet", playlistId="PLnowhere").execute()
-    except HttpError as error:
-        assert error.status_code == 404, error
-        assert error.error_details[0]["reason"] == "playlistNotFound", error.error_details
-    else:
-        raise AssertionError("a playlist that nobody made was found")
+    refused(items.list(part="snippet", playlistId="PLnowhere"), 404, "playlistNotFound")
     listed = youtube.videos().list(part="status,processingDetails", id=video).execute()
     assert listed["items"][0]["status"]["uploadStatus"] == "processed", listed
 
