@@ -1148,6 +1148,24 @@ mod twin {
     }
 
     #[tokio::test]
+    async fn what_metas_own_clients_add_is_taken() {
+        let stage = stage().await;
+        // The token's digest stands in the address of every request; a file has a number.
+        let path = "v25.0/1001/photos?appsecret_proof=0123";
+        let upload = async |field: &'static str| {
+            let photo = include_bytes!("../src/sandbox/samples/800x800.png");
+            let part = reqwest::multipart::Part::bytes(photo.as_slice()).file_name("a.png");
+            let form = reqwest::multipart::Form::new().part(field, part);
+            send(graph(&stage, Method::POST, path).multipart(form)).await
+        };
+        for field in ["source", "source0"] {
+            let (status, body) = upload(field).await;
+            assert_eq!(status, 200, "{field}: {body}");
+        }
+        assert_eq!(upload("sources").await.0, 400);
+    }
+
+    #[tokio::test]
     async fn a_photo_is_attached_once() {
         let stage = stage().await;
         let photo = json!({"url": stage.sample("1080x1080.jpg"), "published": false});

@@ -85,8 +85,9 @@ fn run(command: &mut Command, missing: &str) -> String {
     said
 }
 
-/// A directory for what is fetched, filled again when one of these files is another than last time.
-fn fetched(name: &str, files: &[&str], fill: impl FnOnce(&Path)) -> PathBuf {
+/// A directory for what is fetched, filled again when one of these files is another than last time, or when `part` of it
+/// is gone: a Python that was replaced leaves a link to nowhere.
+fn fetched(name: &str, part: &str, files: &[&str], fill: impl FnOnce(&Path)) -> PathBuf {
     // A test that could not fetch anything has failed already; the others try themselves.
     let _one = FETCHING
         .lock()
@@ -100,7 +101,8 @@ fn fetched(name: &str, files: &[&str], fill: impl FnOnce(&Path)) -> PathBuf {
     let wanted: String = texts.collect();
     // Written last: a directory without it is half filled.
     let stamp = directory.join("fetched");
-    if std::fs::read_to_string(&stamp).is_ok_and(|is| is == wanted) {
+    let is_filled = std::fs::read_to_string(&stamp).is_ok_and(|is| is == wanted);
+    if is_filled && directory.join(part).exists() {
         return directory;
     }
     if directory.exists() {
@@ -124,7 +126,7 @@ fn python(script: &str) -> Command {
             "the clients could not be fetched from PyPI",
         );
     };
-    let directory = fetched("python", &["requirements.txt"], fill);
+    let directory = fetched("python", "bin/python", &["requirements.txt"], fill);
     let mut command = Command::new(directory.join("bin/python"));
     command.arg(Path::new(SCRIPTS).join(script));
     command
@@ -136,7 +138,7 @@ fn node(script: &str) -> Command {
     let copy = |directory: &Path, file: &str| {
         std::fs::copy(Path::new(SCRIPTS).join(file), directory.join(file)).unwrap();
     };
-    let directory = fetched("node", &files, |directory| {
+    let directory = fetched("node", "node_modules", &files, |directory| {
         for file in files {
             copy(directory, file);
         }
