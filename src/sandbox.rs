@@ -7,7 +7,7 @@
 //!
 //! Reading order: `line` (connections that can be cut), `wire` (a request and a reply as
 //! values), `post` (what a reader sees), `world` (what was published, and the counters), `steps` and
-//! `fault` (what goes wrong), `media` and `tokens` (what platforms have in common), then one file per
+//! `fault` (what goes wrong), `media`, `form` and `tokens` (what platforms have in common), then one file per
 //! platform. A platform is a function from a request to a reply; only bytes of media are read as they
 //! come.
 
@@ -22,6 +22,7 @@ mod damage;
 mod fault;
 mod steps;
 
+mod form;
 mod media;
 mod samples;
 mod tokens;

@@ -33,7 +33,11 @@ impl World {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(b"any-token").unwrap();
+        // The sandbox's YouTube tells by its end whose token it is.
+        let token = format!("any-token-{id}");
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(token.as_bytes()).unwrap();
+        drop(stdin);
         let ended: Ended = child.wait_with_output().unwrap().into();
         ended.exits(0);
     }

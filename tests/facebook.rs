@@ -1005,7 +1005,18 @@ mod twin {
         assert_eq!(codes(&early), (100, 1_363_130));
         let path = format!("v25.0/{video}?fields=status");
         let (_, looked) = send(graph(&stage, Method::GET, &path)).await;
-        assert_eq!(looked["status"]["uploading_phase"]["bytes_transfered"], 40);
+        assert_eq!(
+            looked["status"]["uploading_phase"],
+            json!({"status": "in_progress", "bytes_transferred": 40})
+        );
+        // Older versions keep the spelling that the documentation had for years.
+        let path = format!("v24.0/{video}?fields=status");
+        let (_, looked_before) = send(graph(&stage, Method::GET, &path)).await;
+        let phase = &looked_before["status"]["uploading_phase"];
+        assert_eq!(
+            phase,
+            &json!({"status": "in_progress", "bytes_transfered": 40})
+        );
         assert_eq!(looked["status"]["video_status"], "uploading");
         let (status, whole) = bytes("OAuth good", 40, 60).await;
         assert_eq!((status, whole), (200, json!({"success": true})));
@@ -1093,6 +1104,46 @@ mod twin {
         assert_eq!(second["paging"]["next"], Value::Null);
         let (_, refused) = send(graph(&stage, Method::GET, &format!("{path}&after=x"))).await;
         assert_eq!(codes(&refused), (100, 0));
+    }
+
+    #[tokio::test]
+    async fn a_slash_at_the_end_of_a_path_means_nothing() {
+        let stage = stage().await;
+        let post = graph(&stage, Method::POST, "v25.0/1001/feed/").json(&json!({"message": "Hi"}));
+        let (status, made) = send(post).await;
+        assert_eq!(status, 200, "{made}");
+        let id = made["id"].as_str().unwrap();
+        for path in [
+            "1001",
+            "1001/published_posts",
+            id,
+            &format!("{id}/comments"),
+        ] {
+            let bare = send(graph(&stage, Method::GET, &format!("v25.0/{path}"))).await;
+            assert_eq!(bare.0, 200, "{path}: {}", bare.1);
+            let slashed = send(graph(&stage, Method::GET, &format!("v25.0/{path}/"))).await;
+            assert_eq!(slashed, bare, "{path}");
+        }
+        let (status, _) = send(graph(&stage, Method::GET, "v25.0/1001/feed//")).await;
+        assert_eq!(status, 404);
+    }
+
+    #[tokio::test]
+    async fn what_metas_own_clients_add_is_taken() {
+        let stage = stage().await;
+        // The token's digest stands in the address of every request; a file has a number.
+        let path = "v25.0/1001/photos?appsecret_proof=0123";
+        let upload = async |field: &'static str| {
+            let photo = include_bytes!("../src/sandbox/samples/800x800.png");
+            let part = reqwest::multipart::Part::bytes(photo.as_slice()).file_name("a.png");
+            let form = reqwest::multipart::Form::new().part(field, part);
+            send(graph(&stage, Method::POST, path).multipart(form)).await
+        };
+        for field in ["source", "source0"] {
+            let (status, body) = upload(field).await;
+            assert_eq!(status, 200, "{field}: {body}");
+        }
+        assert_eq!(upload("sources").await.0, 400);
     }
 
     #[tokio::test]

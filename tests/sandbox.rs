@@ -556,6 +556,9 @@ async fn linkedin_names_the_post_that_a_second_one_repeats() {
         posts[1]["id"].as_str().unwrap()
     );
     assert_eq!(again.body["message"], message);
+    let error = json!({"code": "DUPLICATE_POST", "description": message});
+    assert_eq!(again.body["errorDetails"]["inputErrors"], json!([error]));
+    assert_eq!(again.body["code"], Value::Null);
     let other_author = with(&share("second"), "/author", json!("urn:li:person:x_Y-9"));
     assert_eq!(send(world.linkedin(&other_author)).await.status, 201);
     assert_eq!(posts.len(), 2);

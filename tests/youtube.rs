@@ -181,7 +181,8 @@ async fn an_upright_video_from_the_web_is_a_short() {
 
 #[tokio::test]
 async fn what_follows_a_video_never_fails_it() {
-    let world = World::with_token("unverified-refused(commentsDisabled)").await;
+    let world =
+        World::with_token("unverified-refused(commentsDisabled)UC_x5XG1OV2P6uZZ5FSM9Ttw").await;
     let content = world.content_with(&json!({
         "thumbnail": world.stage.sample("800x800.png"), "playlist": "PLmissing", "first_comment": "Hi",
     }));
@@ -193,13 +194,13 @@ async fn what_follows_a_video_never_fails_it() {
             "the thumbnail was not set: YouTube refuses it (forbidden): The authenticated user doesn't have \
              permissions to upload and set custom video thumbnails.",
             "it was not added to the playlist: YouTube refuses it (playlistNotFound): The playlist identified with \
-             the request's playlistId parameter cannot be found.",
+             the request's <code>playlistId</code> parameter cannot be found.",
             "the first comment: YouTube refuses it (commentsDisabled): The video identified by the videoId \
              parameter has disabled comments.",
         ]
     );
     let upload = "https://www.googleapis.com/auth/youtube.upload";
-    let world = World::with_token(&format!("scopes({upload})")).await;
+    let world = World::with_token(&format!("scopes({upload})UC_x5XG1OV2P6uZZ5FSM9Ttw")).await;
     let content = world.content_with(&json!({
         "thumbnail": world.stage.sample("document.pdf"), "playlist": "PL1", "first_comment": "Hi",
     }));

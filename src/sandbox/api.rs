@@ -36,8 +36,8 @@ Nothing leaves this machine. A platform's scheme and host become this URL plus i
                             800x800.png, reel-9s.mp4, video-5s.mp4, document.pdf
 
 Any token is good, unless it starts with expired-, revoked- or noscope-; one that starts with
-scopes(a,b) has those scopes alone. A text that holds [[reject]] is refused as the platform would
-refuse it.
+scopes(a,b) has those scopes alone. One that ends with the id of a YouTube channel is that channel's.
+A text that holds [[reject]] is refused as the platform would refuse it.
 ";
 
 /// The page shows what anybody published, so it may load nothing but images and talk to nobody else.

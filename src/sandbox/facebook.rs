@@ -20,17 +20,20 @@ use axum::http::Method;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
+use super::form::{self, File, Form};
 use super::graph::{self, GraphError};
 use super::post::{Kind, Post};
 use super::steps::Step;
 use super::wire::{Call, Fields, Refusal, Reply};
 use super::world::Platform;
-use bytes::File;
 
 const READING: &str = "pages_read_engagement";
 const PUBLISHING: &str = "pages_manage_posts";
 const COMMENTING: &str = "pages_manage_engagement";
 const LISTING: &str = "pages_show_list";
+
+/// More than a photo or a chunk of a video, with what is around it.
+const FORM_LIMIT: usize = 16 * 1024 * 1024;
 
 /// Ids of what is made here have so many digits; those of Pages have fewer.
 const MADE_DIGITS: usize = 16;
@@ -54,10 +57,13 @@ pub(super) async fn answer(mut call: Call<'_>, body: Body) -> Reply {
     if call.path.starts_with("video-upload/") {
         return bytes::upload(&call, body).await;
     }
-    let form = if call.content_type() == "multipart/form-data" {
-        match bytes::form(&call, body).await {
+    let form = if form::is_form(&call) {
+        match form::read(&call, body, FORM_LIMIT).await {
             Ok(form) => Some(form),
-            Err(error) => return error.into_response().into(),
+            Err(what) => {
+                let message = format!("(#100) The form can't be read: {what}");
+                return GraphError::new(100, message).into_response().into();
+            }
         }
     } else {
         if let Err(refusal) = call.read(body).await {
@@ -69,7 +75,7 @@ pub(super) async fn answer(mut call: Call<'_>, body: Body) -> Reply {
     reply.unwrap_or_else(|error| error.into_response().into())
 }
 
-async fn route(call: &Call<'_>, form: Option<bytes::Form>) -> Result<Reply, GraphError> {
+async fn route(call: &Call<'_>, form: Option<Form>) -> Result<Reply, GraphError> {
     let (path, mut fields) = graph::open(call)?;
     let file = form.and_then(|form| {
         for (name, value) in form.texts {
@@ -170,7 +176,7 @@ fn object(asked: &Asked<'_, '_>, id: &str) -> Result<Reply, GraphError> {
     let (account, node, default) = if let Some(video) = state.videos.get(id) {
         (
             video.page().to_owned(),
-            video.node(id),
+            video.node(id, graph::bytes_name(asked.call)),
             "updated_time,description,id",
         )
     } else if let Some(photo) = state.photos.get(id) {

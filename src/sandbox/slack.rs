@@ -16,6 +16,7 @@ mod files;
 mod history;
 mod messages;
 mod oauth;
+mod shown;
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -32,6 +33,11 @@ use super::world::{Platform, World};
 
 const DEFAULT_RETRY_AFTER_SECONDS: u64 = 1;
 const BOT: &str = "B0SANDBOX";
+const BOT_USER: &str = "U0SANDBOX";
+const APP: &str = "A0SANDBOX";
+const TEAM: &str = "T0SANDBOX";
+/// The app's name, which its messages are shown with.
+const NAME: &str = "publisher";
 /// So many messages at once a channel takes, and one more each second.
 const BURST: f64 = 20.0;
 
@@ -49,7 +55,9 @@ pub(super) struct State {
     uploads: HashMap<String, String>,
     /// Channels that the app joined by itself.
     joined: HashSet<String>,
-    answers: Vec<history::Answer>,
+    answers: Vec<shown::Answer>,
+    /// The blocks of messages that were sent with some, by `ts`.
+    blocks: HashMap<String, Value>,
     /// When a channel took a message last, and how many more it would have taken then.
     paces: HashMap<String, (Instant, f64)>,
 }
@@ -201,7 +209,10 @@ fn authorize<'a>(
 
 /// The channel of a request, which is the account here.
 fn channel<'a>(call: &Call<'_>, fields: &'a Fields, name: &str) -> Result<&'a str, Refused> {
-    let channel = fields.get(name).unwrap_or_default();
+    checked_channel(call, fields.get(name).unwrap_or_default())
+}
+
+fn checked_channel<'a>(call: &Call<'_>, channel: &'a str) -> Result<&'a str, Refused> {
     let rest = channel.strip_prefix(['C', 'G', 'D']).unwrap_or_default();
     let is_id = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
     if rest.len() < 2 || !rest.bytes().all(is_id) || rest.contains("NOWHERE") {
@@ -289,9 +300,9 @@ fn auth_test(call: &Call<'_>, fields: &Fields) -> Result<Reply, Refused> {
         "ok": true,
         "url": "https://sandbox.slack.com/",
         "team": "Sandbox",
-        "user": "publisher",
-        "team_id": "T0SANDBOX",
-        "user_id": "U0SANDBOX",
+        "user": NAME,
+        "team_id": TEAM,
+        "user_id": BOT_USER,
     });
     if !is_persons(token) {
         body["bot_id"] = BOT.into();

@@ -118,14 +118,15 @@ impl Tokens {
     /// A new pair of tokens with these scopes (`a,b,c`; `None`: all), as for a person who logs in.
     pub(super) fn mint(&mut self, platform: Platform, scopes: Option<&str>) -> Minted {
         self.numbered += 1;
-        let prefix = scopes.map_or(String::new(), |scopes| format!("scopes({scopes})"));
+        let own = scopes.map_or(String::new(), |scopes| format!("scopes({scopes})"));
         let name = format!("{platform}-{}", self.numbered);
-        let access_token = format!("{prefix}access-{name}");
+        let (access, refresh) = starts(platform);
+        let access_token = format!("{access}{own}access-{name}");
         let ends = Instant::now() + self.lifetime;
         self.minted.insert(access_token.clone(), ends);
         Minted {
             access_token,
-            refresh_token: Some(format!("{prefix}refresh-{name}")),
+            refresh_token: Some(format!("{refresh}{own}refresh-{name}")),
             expires_in: self.lifetime,
         }
     }
@@ -141,9 +142,24 @@ impl Tokens {
     }
 }
 
-/// The scopes in `scopes(a,b,c)…`; a token without that start has every scope.
+/// How Slack's access tokens that end begin, and the tokens that replace them.
+const SLACK: (&str, &str) = ("xoxe.xoxb-1-", "xoxe-1-");
+
+/// How the platform's access and refresh tokens begin. Only Slack's can be told by that.
+fn starts(platform: Platform) -> (&'static str, &'static str) {
+    match platform {
+        Platform::Slack => SLACK,
+        _ => ("", ""),
+    }
+}
+
+/// The scopes in `scopes(a,b,c)…`, with or without a start that tells a token of Slack's; a token without that has
+/// every scope.
 pub(super) fn scopes(token: &str) -> Option<&str> {
-    let rest = token.strip_prefix("scopes(")?;
+    let (access, refresh) = SLACK;
+    let rest = token.strip_prefix(access);
+    let rest = rest.or_else(|| token.strip_prefix(refresh));
+    let rest = rest.unwrap_or(token).strip_prefix("scopes(")?;
     // Without its end the list grants nothing: a slip should not look like a token for everything.
     Some(rest.split_once(')').map_or("", |(list, _)| list))
 }
@@ -211,8 +227,11 @@ mod tests {
         let mut refresh = |token: &str| tokens.refresh(Platform::Slack, token, true);
         let next = refresh("scopes(a)first").unwrap();
         assert_eq!(refresh("scopes(a)first"), Err(TokenRefusal::Spent));
-        assert!(next.access_token.starts_with("scopes(a)"), "{next:?}");
+        assert!(next.access_token.starts_with("xoxe.xoxb-"), "{next:?}");
+        assert_eq!(scopes(&next.access_token), Some("a"));
         let next = next.refresh_token.unwrap();
+        assert!(next.starts_with("xoxe-1-"), "{next}");
+        assert_eq!(scopes(&next), Some("a"));
         refresh(&next).unwrap();
         assert_eq!(refresh(&next), Err(TokenRefusal::Spent));
         assert_eq!(refresh(""), Err(TokenRefusal::Missing));

@@ -19,7 +19,7 @@ use super::post::{self, Draft, Family, Medium};
 use super::steps::Step;
 use super::wire::{self, Call, Refusal, Refused, Reply};
 use super::world::{Platform, Twin, World};
-use super::youtube::{Caller, PATH, UPLOAD, Video, bad, gone, refuse};
+use super::youtube::{self, Caller, PATH, UPLOAD, Video, bad, gone, refuse};
 
 /// Chunks come in multiples of this, and an interrupted upload keeps multiples of it.
 const GRAIN: u64 = 262_144;
@@ -357,9 +357,9 @@ impl Session {
         let video = &mut self.video;
         video["etag"] = format!("sandbox-{id}").into();
         video["id"] = id.into();
-        if self.caller.is_named {
-            video["snippet"]["channelId"] = self.caller.channel.clone().into();
-        }
+        let channel = &self.caller.channel;
+        video["snippet"]["channelId"] = channel.as_str().into();
+        video["snippet"]["channelTitle"] = youtube::title_of(channel).into();
         if self.caller.is("unaudited-") {
             video["status"]["privacyStatus"] = "private".into();
         }

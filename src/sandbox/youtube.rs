@@ -5,7 +5,7 @@
 //!
 //! | in a token | |
 //! |---|---|
-//! | `channel(UC…)` | it is that channel's; the replies to an upload name the channel only then |
+//! | `channel(UC…)`, or an id of 24 characters at its end | it is that channel's, and no other's |
 //! | `refused(REASON)` | what the reason is about is refused with it, for example `refused(quotaExceeded)` |
 //! | `unverified-` | the channel may not set thumbnails, nor upload long videos |
 //! | `unaudited-` | the project makes every video private |
@@ -48,6 +48,9 @@ pub(super) const UPLOAD: &str = scopes!("youtube.upload", "youtube", "youtube.fo
 const READ: &str = scopes!("youtube.readonly", "youtube", "youtube.force-ssl");
 const MANAGE: &str = scopes!("youtube", "youtube.force-ssl");
 const COMMENT: &str = "https://www.googleapis.com/auth/youtube.force-ssl";
+
+/// A channel's id has so many characters, the first two of which are `UC`.
+const ID_LENGTH: usize = 24;
 
 /// What every method takes in its query.
 const COMMON: [&str; 6] = ["part", "key", "alt", "fields", "prettyPrint", "quotaUser"];
@@ -114,7 +117,7 @@ impl Caller {
         let origin = world.youtube.origins.get(token).cloned();
         drop(world);
         let marks = origin.unwrap_or_else(|| token.to_owned());
-        let named = mark(&marks, "channel");
+        let named = mark(&marks, "channel").or_else(|| id_at_end(&marks));
         let caller = Self {
             channel: named.map_or_else(|| channel_of(&marks), str::to_owned),
             is_named: named.is_some(),
@@ -147,6 +150,18 @@ impl Caller {
 fn mark<'t>(token: &'t str, name: &str) -> Option<&'t str> {
     let (_, rest) = token.split_once(&format!("{name}("))?;
     Some(rest.split_once(')')?.0)
+}
+
+/// A channel's id at the end of a token, `demo-token-UC…`.
+fn id_at_end(token: &str) -> Option<&str> {
+    let id = token.get(token.len().checked_sub(ID_LENGTH)?..)?;
+    let is_id = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    (id.starts_with("UC") && id.bytes().all(is_id)).then_some(id)
+}
+
+/// A channel's name.
+pub(super) fn title_of(channel: &str) -> String {
+    format!("Channel {channel}")
 }
 
 /// A channel of the token's own.

@@ -384,6 +384,8 @@ async fn files_are_completed_once_and_only_where_they_may_be() {
     raw.bytes(&url, "abc").await;
     let files = json!([{"id": file}]);
     let to = [("channel_id", "C0GENERAL")];
+    let too_many: Vec<String> = (0..101).map(|n| format!("C0{n}")).collect();
+    let too_many = too_many.join(",");
     for (list, more, code) in [
         (json!([]), vec![to[0]], "invalid_arguments"),
         (
@@ -404,7 +406,7 @@ async fn files_are_completed_once_and_only_where_they_may_be() {
         ),
         (
             files.clone(),
-            vec![("channels", "C0A,C0B")],
+            vec![("channels", too_many.as_str())],
             "channels_limit_exceeded",
         ),
         (
@@ -451,6 +453,150 @@ async fn files_are_completed_once_and_only_where_they_may_be() {
     raw.bytes(&url, "abc").await;
     assert_eq!(raw.complete(&json!([{"id": file}]), &[]).await["ok"], true);
     assert_eq!(raw.0.posts().await.len(), 1);
+}
+
+#[tokio::test]
+async fn bytes_may_come_in_a_form() {
+    let raw = Raw::new().await;
+    for field in ["filename", "file", "body"] {
+        let (url, file) = raw.address("3").await;
+        let upload = async |field: &'static str, bytes: &'static str| {
+            let part = reqwest::multipart::Part::text(bytes).file_name("a.bin");
+            let form = reqwest::multipart::Form::new().part(field, part);
+            let reply = client().post(&url).multipart(form).send().await.unwrap();
+            (reply.status().as_u16(), reply.text().await.unwrap())
+        };
+        assert_eq!(upload("picture", "abc").await.0, 400, "no such field");
+        assert_eq!(upload(field, "abcd").await.0, 400, "more than announced");
+        assert_eq!(upload(field, "abc").await, (200, "OK - 3".to_owned()));
+        let to = [("channel_id", "C0GENERAL")];
+        let reply = raw.complete(&json!([{"id": file}]), &to).await;
+        assert_eq!(reply["ok"], true, "{field}: {reply}");
+    }
+    let (url, _) = raw.address("3").await;
+    let torn = client()
+        .post(&url)
+        .header("content-type", "multipart/form-data; boundary=x")
+        .body("--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\nabc");
+    assert_eq!(torn.send().await.unwrap().status(), 400);
+    // The sha256 of "abc".
+    let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert_eq!(raw.0.posts().await[0]["media"][0]["sha256"], digest);
+}
+
+#[tokio::test]
+async fn files_go_to_several_channels_at_once_under_any_name() {
+    let raw = Raw::new().await;
+    let (url, file) = raw.address("3").await;
+    raw.bytes(&url, "abc").await;
+    let files = json!([{"id": file, "title": "A"}]).to_string();
+    let form = [
+        ("files", files.as_str()),
+        ("channels", "C0GENERAL, G0PRIVATE,C0GENERAL"),
+        ("initial_comment", "Look"),
+        ("username", "Robin"),
+        ("icon_emoji", ":bird:"),
+    ];
+    let method = "files.completeUploadExternal";
+    let reply = raw.as_token("scopes(files:write)x", method, &form).await;
+    assert_eq!(reply["needed"], "chat:write.customize", "{reply}");
+    assert_eq!(raw.call(method, &form).await["ok"], true);
+    let posts = raw.0.posts().await;
+    let accounts: Vec<&Value> = posts.iter().map(|post| &post["account"]).collect();
+    assert_eq!(accounts, ["C0GENERAL", "G0PRIVATE"]);
+    assert_eq!(posts[1]["details"]["username"], "Robin");
+    let info = raw.call("files.info", &[("file", &file)]).await;
+    let shares = &info["file"]["shares"];
+    assert_eq!(shares["public"]["C0GENERAL"][0]["ts"], posts[0]["id"]);
+    assert_eq!(shares["private"]["G0PRIVATE"][0]["ts"], posts[1]["id"]);
+    let history = raw.call("conversations.history", &[("channel", "C0GENERAL")]);
+    let message = &history.await["messages"][0];
+    assert_eq!(
+        (&message["username"], &message["icons"], &message["user"]),
+        (&json!("Robin"), &json!({"emoji": ":bird:"}), &Value::Null)
+    );
+}
+
+#[tokio::test]
+async fn a_message_looks_as_a_bots_does_today() {
+    let raw = Raw::new().await;
+    let sent = raw.message(json!({"text": "One & <two>"})).await;
+    let history = raw.call("conversations.history", &[("channel", "C0GENERAL")]);
+    let listed = history.await["messages"][0].clone();
+    assert_eq!(sent["message"], listed);
+    let icon = "https://a.slack-edge.com/80588/img/plugins/app/bot";
+    let text = json!([{"type": "text", "text": "One & <two>"}]);
+    assert_eq!(
+        listed,
+        json!({
+            "type": "message", "ts": sent["ts"], "text": "One &amp; &lt;two&gt;",
+            "user": "U0SANDBOX", "bot_id": "B0SANDBOX", "app_id": "A0SANDBOX", "team": "T0SANDBOX",
+            "bot_profile": {
+                "id": "B0SANDBOX", "app_id": "A0SANDBOX", "name": "publisher", "team_id": "T0SANDBOX",
+                "deleted": false, "updated": 1_700_000_000,
+                "icons": {
+                    "image_36": format!("{icon}_36.png"), "image_48": format!("{icon}_48.png"),
+                    "image_72": format!("{icon}_72.png"),
+                },
+            },
+            "blocks": [{
+                "type": "rich_text", "block_id": "b0000",
+                "elements": [{"type": "rich_text_section", "elements": text}],
+            }],
+        })
+    );
+    // Blocks come back as they were sent, each with an id.
+    let section = json!({"type": "section", "text": {"type": "mrkdwn", "text": "Three"}});
+    let mut named = section.clone();
+    named["block_id"] = json!("own");
+    for thread in [Value::Null, sent["ts"].clone()] {
+        let arguments = json!({"text": "3", "blocks": [section, named], "thread_ts": thread});
+        let message = &raw.message(arguments).await["message"];
+        let mut first = section.clone();
+        first["block_id"] = json!("b0000");
+        assert_eq!(message["blocks"], json!([first, named]));
+        assert_eq!(message["text"], "3");
+    }
+}
+
+#[tokio::test]
+async fn a_message_with_replies_says_how_many_and_every_message_is_known() {
+    let raw = Raw::new().await;
+    let parent = raw.message(json!({"text": "Question"})).await["ts"].clone();
+    let reply = async |parent: &Value, text: &str| {
+        let arguments = json!({"text": text, "thread_ts": parent});
+        raw.message(arguments).await["ts"].clone()
+    };
+    let first = reply(&parent, "One").await;
+    let second = reply(&parent, "Two").await;
+    let thread = async |ts: &Value| {
+        let form = [("channel", "C0GENERAL"), ("ts", ts.as_str().unwrap())];
+        raw.call("conversations.replies", &form).await["messages"].clone()
+    };
+    let history = raw.call("conversations.history", &[("channel", "C0GENERAL")]);
+    let listed = history.await["messages"][0].clone();
+    let told = thread(&parent).await;
+    assert_eq!(told[0], listed);
+    assert_eq!(told.as_array().unwrap().len(), 3);
+    for (name, value) in [
+        ("thread_ts", &parent),
+        ("reply_count", &json!(2)),
+        ("reply_users_count", &json!(1)),
+        ("latest_reply", &second),
+    ] {
+        assert_eq!(&listed[name], value, "{name}");
+    }
+    assert_eq!(told[1]["reply_count"], Value::Null);
+    // A reply is a message, too: without replies of its own it comes alone.
+    let alone = thread(&first).await;
+    assert_eq!(alone, json!([told[1]]));
+    assert_eq!(alone[0]["thread_ts"], parent);
+    // So is what was there before.
+    let old = json!("1503435956.000247");
+    let third = reply(&old, "Three").await;
+    let told = thread(&old).await;
+    assert_eq!(told[0]["latest_reply"], third);
+    assert_eq!(told[1]["text"], "Three");
 }
 
 #[tokio::test]
@@ -633,6 +779,7 @@ async fn tokens_are_given_for_a_code_and_for_a_refresh_token() {
         (&json!("bot"), &json!(3_600))
     );
     let refresh_token = granted["refresh_token"].as_str().unwrap();
+    assert!(refresh_token.starts_with("xoxe-1-"), "{refresh_token}");
     let form = [
         ("grant_type", "refresh_token"),
         ("refresh_token", refresh_token),
@@ -645,6 +792,7 @@ async fn tokens_are_given_for_a_code_and_for_a_refresh_token() {
     };
     let granted: Value = basic().send().await.unwrap().json().await.unwrap();
     let token = granted["access_token"].as_str().unwrap();
+    assert!(token.starts_with("xoxe.xoxb-"), "{token}");
     assert_eq!(raw.as_token(token, "auth.test", &[]).await["ok"], true);
     let again: Value = basic().send().await.unwrap().json().await.unwrap();
     assert_eq!(again["error"], "invalid_refresh_token");

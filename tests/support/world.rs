@@ -204,7 +204,12 @@ impl World {
 
     /// The account number `n` of that platform and owner; its token tells it from others in the sandbox.
     pub fn account(&self, platform: &str, n: u32, owner: &str) -> i64 {
-        self.account_with_token(platform, n, owner, &format!("token-{platform}-{n}"))
+        let token = match platform {
+            // The sandbox takes it for the channel's own.
+            "youtube" => format!("token-youtube-{}", external_id(platform, n)),
+            _ => format!("token-{platform}-{n}"),
+        };
+        self.account_with_token(platform, n, owner, &token)
     }
 
     pub fn account_with_token(&self, platform: &str, n: u32, owner: &str, token: &str) -> i64 {

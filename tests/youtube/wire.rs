@@ -46,6 +46,12 @@ impl Wire {
 
     /// A live video's id.
     async fn video(&self, body: &Value) -> String {
+        let video = self.uploaded(body).await;
+        video["id"].as_str().unwrap().to_owned()
+    }
+
+    /// A live video as the answer to its upload has it.
+    async fn uploaded(&self, body: &Value) -> Value {
         let path = "upload/youtube/v3/videos?uploadType=resumable&part=snippet,status";
         let request = self.request(Method::POST, path).json(body);
         let request = request.header("X-Upload-Content-Length", 3);
@@ -53,7 +59,7 @@ impl Wire {
         let session = reply.headers()["location"].to_str().unwrap().to_owned();
         let done = send(client().put(session).body("abc")).await;
         assert_eq!(done.status, 200, "{}", done.body);
-        done.body["id"].as_str().unwrap().to_owned()
+        done.body
     }
 
     async fn set_thumbnail(&self, query: &str, mime: &str, body: Vec<u8>) -> Answer {
@@ -312,6 +318,74 @@ async fn scopes_are_asked_for_by_method() {
             .status,
         200
     );
+}
+
+#[tokio::test]
+async fn videos_say_whose_they_are() {
+    for (token, own) in [
+        ("good", None),
+        (
+            "channel(UC0000000000000000000001)",
+            Some("UC0000000000000000000001"),
+        ),
+        (
+            "token-UC0000000000000000000002",
+            Some("UC0000000000000000000002"),
+        ),
+    ] {
+        let wire = Wire::new(token).await;
+        let mine = wire.get("youtube/v3/channels?part=snippet&mine=true").await;
+        let mine = mine.body["items"][0].clone();
+        let channel = mine["id"].as_str().unwrap();
+        if let Some(own) = own {
+            assert_eq!(channel, own);
+        }
+        let uploaded = wire.uploaded(&video("public")).await;
+        let id = uploaded["id"].as_str().unwrap();
+        let path = format!("youtube/v3/videos?part=snippet&id={id}");
+        let video = wire.get(&path).await.body["items"][0].clone();
+        let uploads = channel.replacen("UC", "UU", 1);
+        let path = format!("youtube/v3/playlistItems?part=snippet&playlistId={uploads}");
+        let item = wire.get(&path).await.body["items"][0].clone();
+        for resource in [&uploaded, &video, &item] {
+            let snippet = &resource["snippet"];
+            assert_eq!(snippet["channelId"], channel, "{token}");
+            assert_eq!(snippet["channelTitle"], mine["snippet"]["title"]);
+        }
+        // What was not asked for does not come.
+        for resource in [&video, &item] {
+            let parts: Vec<&String> = resource.as_object().unwrap().keys().collect();
+            assert_eq!(parts, ["etag", "id", "kind", "snippet"], "{token}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_playlist_that_nobody_knows_is_not_found() {
+    let wire = Wire::new("channel(UC0000000000000000000001)").await;
+    let list = async |playlist: &str| {
+        let path = format!("youtube/v3/playlistItems?part=snippet&playlistId={playlist}");
+        wire.get(&path).await
+    };
+    let message = "The playlist identified with the request's <code>playlistId</code> parameter cannot be found.";
+    for unknown in ["PL1", "UU0000000000000000000009", "anything"] {
+        let answer = list(unknown).await;
+        assert_eq!(answer.status, 404, "{unknown}");
+        let detail = json!({
+            "message": message, "domain": "youtube.playlistItem", "reason": "playlistNotFound",
+            "location": "playlistId", "locationType": "parameter",
+        });
+        let error = json!({"code": 404, "message": message, "errors": [detail]});
+        assert_eq!(answer.body, json!({"error": error}), "{unknown}");
+    }
+    let own = list("UU0000000000000000000001").await;
+    assert_eq!(own.body["items"], json!([]), "{}", own.body);
+    let id = wire.video(&video("public")).await;
+    let resource = json!({"kind": "youtube#video", "videoId": id});
+    let item = json!({"snippet": {"playlistId": "PL1", "resourceId": resource}});
+    wire.post("youtube/v3/playlistItems?part=snippet", &item)
+        .await;
+    assert_eq!(list("PL1").await.body["pageInfo"]["totalResults"], 1);
 }
 
 #[tokio::test]

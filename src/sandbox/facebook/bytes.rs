@@ -1,6 +1,6 @@
-//! Bytes of media: files in forms, and streams to rupload.facebook.com.
+//! Bytes of media: streams to rupload.facebook.com.
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
@@ -8,103 +8,12 @@ use serde_json::json;
 
 use super::super::fault::Kind;
 use super::super::graph::{self, GraphError};
-use super::super::media::{FetchError, Received};
+use super::super::media::FetchError;
 use super::super::steps::Step;
 use super::super::wire::{self, Call, Reply};
 use super::super::world::Platform;
 use super::videos::Video;
 use super::{PUBLISHING, refuse};
-
-/// More than a photo or a chunk of a video, with what is around it.
-const FORM_LIMIT: usize = 16 * 1024 * 1024;
-
-/// The file of a form.
-pub(super) struct File {
-    pub(super) field: String,
-    pub(super) bytes: Bytes,
-}
-
-impl File {
-    pub(super) fn received(&self) -> Received {
-        Received::whole(&self.bytes)
-    }
-}
-
-/// A `multipart/form-data` body.
-#[derive(Default)]
-pub(super) struct Form {
-    pub(super) texts: Vec<(String, String)>,
-    pub(super) file: Option<File>,
-}
-
-/// Reads a form with at most one file.
-pub(super) async fn form(call: &Call<'_>, body: Body) -> Result<Form, GraphError> {
-    let bad = |what| GraphError::new(100, format!("(#100) The form can't be read: {what}"));
-    let boundary = call
-        .header("content-type")
-        .and_then(|value| value.split_once("boundary="))
-        .map(|(_, rest)| rest.split(';').next().unwrap_or(rest).trim_matches('"'));
-    let boundary = boundary.ok_or_else(|| bad("it has no boundary"))?;
-    let body = axum::body::to_bytes(body, FORM_LIMIT).await;
-    let body = body.map_err(|_| bad("it ends too early, or is too large"))?;
-    let mut form = Form::default();
-    for (head, range) in parts(&body, boundary).ok_or_else(|| bad("it has no end"))? {
-        let content = body.slice(range);
-        let name = parameter(&head, "name").ok_or_else(|| bad("a part has no name"))?;
-        if parameter(&head, "filename").is_none() {
-            let text = String::from_utf8_lossy(&content).into_owned();
-            form.texts.push((name, text));
-        } else if form.file.is_some() {
-            return Err(bad("it has two files"));
-        } else {
-            form.file = Some(File {
-                field: name,
-                bytes: content,
-            });
-        }
-    }
-    Ok(form)
-}
-
-/// The parts' heads and where their contents are.
-fn parts(body: &[u8], boundary: &str) -> Option<Vec<(String, std::ops::Range<usize>)>> {
-    let delimiter = format!("\r\n--{boundary}");
-    // The first one may stand at the very beginning.
-    let mut at = delimiter.len() - 2;
-    if !body.starts_with(&delimiter.as_bytes()[2..]) {
-        return None;
-    }
-    let mut parts = Vec::new();
-    while !body[at..].starts_with(b"--") {
-        let start = at + find(&body[at..], b"\r\n\r\n")? + 4;
-        let head = String::from_utf8_lossy(&body[at..start]).into_owned();
-        let end = start + find(&body[start..], delimiter.as_bytes())?;
-        parts.push((head, start..end));
-        at = end + delimiter.len();
-    }
-    Some(parts)
-}
-
-fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    let first = *wanted.first()?;
-    let places = bytes.iter().enumerate();
-    let mut places = places.filter(|(_, byte)| **byte == first);
-    places
-        .find(|(at, _)| bytes[*at..].starts_with(wanted))
-        .map(|(at, _)| at)
-}
-
-/// A parameter of `Content-Disposition: form-data; name="source"; filename="photo"`.
-fn parameter(head: &str, name: &str) -> Option<String> {
-    let mut lines = head.lines();
-    let line = lines.find(|line| {
-        line.to_ascii_lowercase()
-            .starts_with("content-disposition:")
-    })?;
-    let mut parameters = line.split(';').map(str::trim);
-    let value = parameters.find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
-    Some(value.trim_matches('"').to_owned())
-}
 
 /// An error of the host that takes bytes.
 fn debug_info(kind: &str, retriable: bool, message: &str) -> Response {
@@ -241,36 +150,5 @@ async fn take(call: &Call<'_>, id: &str, offset: u64, body: Body) -> Reply {
     match fault {
         Some(kind) => Kind::reply(kind, Some(truth), refuse),
         None => truth.into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_form_is_split_at_its_boundary() {
-        let body = b"--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--x\r\n\
-            content-disposition: form-data; name=\"f\"; filename=\"p\"\r\nContent-Type: image/png\r\n\r\n\r\n--\r\n--x--\r\n";
-        let parts = parts(body, "x").unwrap();
-        let parts: Vec<_> = parts
-            .iter()
-            .map(|(head, range)| {
-                let file = parameter(head, "filename").is_some();
-                (parameter(head, "name").unwrap(), file, &body[range.clone()])
-            })
-            .collect();
-        let expected = [
-            ("a".to_owned(), false, &b"1"[..]),
-            ("f".to_owned(), true, &b"\r\n--"[..]),
-        ];
-        assert_eq!(parts, expected);
-    }
-
-    #[test]
-    fn a_form_without_an_end_is_none() {
-        for body in ["", "--y\r\n", "--x\r\n", "--x\r\nname\r\n\r\n1", "--x"] {
-            assert!(parts(body.as_bytes(), "x").is_none(), "{body:?}");
-        }
     }
 }

@@ -130,7 +130,7 @@ fn keep(world: &mut World, photo: Photo) -> Response {
 /// The photo and where it was fetched, if it was.
 async fn photo_bytes(asked: &Asked<'_, '_>) -> Result<(Received, Option<String>), GraphError> {
     match (&asked.file, asked.fields.filled("url")) {
-        (Some(file), None) if file.field == "source" => Ok((file.received(), None)),
+        (Some(file), None) if file.is_source() => Ok((file.received(), None)),
         (None, Some(url)) => {
             // Fetched before the world is locked: it takes its time, and may come from this very server.
             let received = asked.call.fetch(url).await.map_err(unfetched)?;

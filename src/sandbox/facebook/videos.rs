@@ -148,7 +148,7 @@ impl Video {
         self.received.is_some() && family != Some(Family::Video)
     }
 
-    fn status(&self) -> Value {
+    fn status(&self, bytes_name: &str) -> Value {
         let whole = self.received.is_some();
         let ready = self
             .finished
@@ -182,16 +182,17 @@ impl Video {
         let uploading = if whole { "complete" } else { "in_progress" };
         json!({
             "video_status": video,
-            "uploading_phase": {"status": uploading, "bytes_transfered": self.stored()},
+            "uploading_phase": {"status": uploading, bytes_name: self.stored()},
             "processing_phase": processing,
             "publishing_phase": publishing,
         })
     }
 
-    pub(super) fn node(&self, id: &str) -> Map<String, Value> {
+    /// `bytes_name`: see [`graph::bytes_name`].
+    pub(super) fn node(&self, id: &str, bytes_name: &str) -> Map<String, Value> {
         let node = json!({
             "id": id,
-            "status": self.status(),
+            "status": self.status(bytes_name),
             "permalink_url": self.path(id),
             "title": self.title,
             "description": self.text,
@@ -254,7 +255,7 @@ async fn hosted(asked: &Asked<'_, '_>, page: &str) -> Result<Reply, GraphError> 
     must_be_published(asked)?;
     let (title, text) = words(asked)?;
     let received = match (&asked.file, asked.fields.filled("file_url")) {
-        (Some(file), None) if file.field == "source" => file.received(),
+        (Some(file), None) if file.is_source() => file.received(),
         (None, Some(url)) => asked.call.fetch(url).await.map_err(unfetched)?,
         _ => {
             let message = "(#100) Either file_url or source is required";

@@ -60,8 +60,7 @@ pub(super) fn create(call: &Call<'_>) -> Result<Reply, Refused> {
     let key = content_key(&body);
     let now = Instant::now();
     if let Some(urn) = world.shares.duplicate(&key, now) {
-        let message = format!("Content is a duplicate of {urn}");
-        return Err(error(422, None, Some("DUPLICATE_POST"), &message));
+        return Err(duplicate(urn));
     }
     Ok(
         world.step(Platform::Linkedin, Step::Publish, refuse, |world| {
@@ -77,6 +76,18 @@ pub(super) fn create(call: &Call<'_>) -> Result<Reply, Refused> {
             (StatusCode::CREATED, [(name, id)]).into_response()
         }),
     )
+}
+
+/// The refusal of what was shared already. Its code is that of an input error, and not the whole's.
+fn duplicate(urn: &str) -> Refused {
+    let message = format!("Content is a duplicate of {urn}");
+    let body = json!({
+        "errorDetailType": "com.linkedin.common.error.UnprocessableEntity",
+        "message": message,
+        "errorDetails": {"inputErrors": [{"code": "DUPLICATE_POST", "description": message}]},
+        "status": 422,
+    });
+    wire::json(StatusCode::UNPROCESSABLE_ENTITY, body).into()
 }
 
 /// A post as it is handed out: as it came, with what LinkedIn adds.

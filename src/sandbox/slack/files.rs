@@ -8,19 +8,39 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::super::form;
 use super::super::media::Received;
 use super::super::post::{Draft, Kind, Medium};
 use super::super::steps::{self, Step};
 use super::super::wire::{self, Call, Fields, Refusal, Refused, Reply};
 use super::super::world::{Platform, World};
+use super::messages::{check_custom, custom};
 use super::{
-    authorize, channel, charset_warning, check_known, check_place, ok, permalink_of, processing,
-    refuse, refused, ts, unescape, warned,
+    authorize, channel, charset_warning, check_known, check_place, checked_channel, ok,
+    permalink_of, processing, refuse, refused, ts, unescape, warned,
 };
 
 const MAX_FILE_BYTES: u64 = 1_000_000_000;
 const MAX_SNIPPET_BYTES: u64 = 1_000_000;
 const MAX_ALT_CHARS: usize = 1000;
+/// A form is read whole, so it may be no larger.
+const MAX_FORM_BYTES: usize = 64 * 1024 * 1024;
+/// What a form calls its file: in Slack's documentation, in its examples, and in its own JavaScript client.
+const FILE_FIELDS: [&str; 3] = ["filename", "file", "body"];
+const MAX_CHANNELS: usize = 100;
+
+const COMPLETE_ARGS: [&str; 10] = [
+    "token",
+    "files",
+    "channel_id",
+    "channels",
+    "initial_comment",
+    "thread_ts",
+    "blocks",
+    "username",
+    "icon_emoji",
+    "icon_url",
+];
 /// What a workspace may forbid, and the sandbox's does.
 const FORBIDDEN: &str = ".exe";
 
@@ -33,7 +53,7 @@ pub(super) struct File {
     received: Option<Received>,
     /// It was completed, in a channel or for nobody.
     completed: bool,
-    share: Option<Share>,
+    shares: Vec<Share>,
 }
 
 /// Where a file is seen.
@@ -77,7 +97,7 @@ pub(super) fn address(call: &Call<'_>, fields: &Fields) -> Result<Reply, Refused
         title: None,
         received: None,
         completed: false,
-        share: None,
+        shares: Vec::new(),
     };
     let host = call.header("host").unwrap_or("127.0.0.1");
     let mut world = call.flight.twin.world();
@@ -91,7 +111,8 @@ pub(super) fn address(call: &Call<'_>, fields: &Fields) -> Result<Reply, Refused
     }))
 }
 
-/// The bytes of a file. The address is a secret of its own, asks for no token, and works once.
+/// The bytes of a file, bare or as the file of a form. The address is a secret of its own, asks for no token, and works
+/// once.
 pub(super) async fn receive(call: &Call<'_>, key: &str, body: Body) -> Reply {
     let expected = {
         let world = call.flight.twin.world();
@@ -103,6 +124,10 @@ pub(super) async fn receive(call: &Call<'_>, key: &str, body: Body) -> Reply {
         // Read to its end: a client that is still sending never sees the refusal.
         steps::drain(body).await;
         return plain(StatusCode::NOT_FOUND, "there is nothing to upload here").into();
+    };
+    let body = match bare(call, body).await {
+        Ok(body) => body,
+        Err(words) => return plain(StatusCode::BAD_REQUEST, &words).into(),
     };
     let accept = |world: &mut World, received: Received| {
         if received.bytes != expected {
@@ -118,6 +143,18 @@ pub(super) async fn receive(call: &Call<'_>, key: &str, body: Body) -> Reply {
         plain(StatusCode::OK, &format!("OK - {expected}"))
     };
     steps::upload(call, body, MAX_FILE_BYTES, refuse_bytes, accept).await
+}
+
+/// The bytes without the form around them, if there is one.
+async fn bare(call: &Call<'_>, body: Body) -> Result<Body, String> {
+    if !form::is_form(call) {
+        return Ok(body);
+    }
+    let form = form::read(call, body, MAX_FORM_BYTES).await;
+    let file = form.map_err(|what| format!("the form can't be read: {what}"))?;
+    let file = file.file.filter(|file| FILE_FIELDS.contains(&&*file.field));
+    let file = file.ok_or_else(|| format!("the form has no file {}", FILE_FIELDS.join(", ")))?;
+    Ok(file.bytes.into())
 }
 
 fn plain(status: StatusCode, words: &str) -> Response {
@@ -147,19 +184,17 @@ struct Listed {
     title: Option<String>,
 }
 
-/// Shares uploaded files in one message, if a channel is named.
+/// What a message of files has beside them.
+struct Message<'f> {
+    comment: &'f str,
+    thread: Option<&'f str>,
+    fields: &'f Fields,
+}
+
+/// Shares uploaded files, all of them in one message to each channel that is named.
 pub(super) fn complete(call: &Call<'_>, fields: &Fields) -> Result<Reply, Refused> {
     authorize(call, fields, "files:write")?;
-    let known = [
-        "token",
-        "files",
-        "channel_id",
-        "channels",
-        "initial_comment",
-        "thread_ts",
-        "blocks",
-    ];
-    check_known(fields, &known)?;
+    check_known(fields, &COMPLETE_ARGS)?;
     let listed = fields
         .filled("files")
         .ok_or_else(|| refused("missing_argument"))?;
@@ -168,26 +203,35 @@ pub(super) fn complete(call: &Call<'_>, fields: &Fields) -> Result<Reply, Refuse
     if listed.is_empty() {
         return Err(refused("invalid_arguments"));
     }
-    let place = place(call, fields)?;
-    let comment = fields.filled("initial_comment").unwrap_or_default();
-    if wire::is_rejected(comment) {
+    let places = places(call, fields)?;
+    check_custom(call, fields)?;
+    let message = Message {
+        comment: fields.filled("initial_comment").unwrap_or_default(),
+        thread: fields.filled("thread_ts"),
+        fields,
+    };
+    if wire::is_rejected(message.comment) {
         return Err(refuse(Refusal::Rejected).into());
     }
     let mut world = call.flight.twin.world();
-    let thread = fields.filled("thread_ts");
-    if let Some(channel) = place {
-        check_place(&world, channel, thread, false)?;
+    for channel in &places {
+        check_place(&world, channel, message.thread, false)?;
     }
     check_files(&world, &listed)?;
-    if let Some(channel) = place
-        && !world.slack.takes_one_more(channel)
-    {
+    let mut paces = places.iter();
+    if !paces.all(|channel| world.slack.takes_one_more(channel)) {
         return Err(refuse(Refusal::RateLimited { retry_after: None }).into());
     }
-    let step = place.map_or(Step::Prepare, |_| Step::Publish);
+    let step = if places.is_empty() {
+        Step::Prepare
+    } else {
+        Step::Publish
+    };
     let warning = charset_warning(call);
     Ok(world.step(Platform::Slack, step, refuse, |world| {
-        let share = place.map(|channel| share(world, channel, thread, comment, &listed));
+        let shares = places.iter();
+        let shares = shares.map(|channel| share(world, channel, &message, &listed));
+        let shares: Vec<Share> = shares.collect();
         let mut files = Vec::new();
         for named in listed {
             let Some(file) = world.slack.files.get_mut(&named.id) else {
@@ -195,7 +239,7 @@ pub(super) fn complete(call: &Call<'_>, fields: &Fields) -> Result<Reply, Refuse
             };
             file.completed = true;
             file.title = named.title;
-            file.share.clone_from(&share);
+            file.shares.clone_from(&shares);
             files.push(file.shown(&named.id));
         }
         let body = json!({"ok": true, "files": files});
@@ -203,15 +247,25 @@ pub(super) fn complete(call: &Call<'_>, fields: &Fields) -> Result<Reply, Refuse
     }))
 }
 
-/// The one channel that is named, if there is one.
-fn place<'a>(call: &Call<'_>, fields: &'a Fields) -> Result<Option<&'a str>, Refused> {
-    match (fields.filled("channel_id"), fields.filled("channels")) {
-        (None, None) => Ok(None),
-        (Some(_), None) => channel(call, fields, "channel_id").map(Some),
-        (None, Some(several)) if several.contains(',') => Err(refused("channels_limit_exceeded")),
-        (None, Some(_)) => channel(call, fields, "channels").map(Some),
-        (Some(_), Some(_)) => Err(refused("invalid_arguments")),
+/// The channels that are named, each once.
+fn places<'a>(call: &Call<'_>, fields: &'a Fields) -> Result<Vec<&'a str>, Refused> {
+    let several = match (fields.filled("channel_id"), fields.filled("channels")) {
+        (None, None) => return Ok(Vec::new()),
+        (Some(_), None) => return Ok(vec![channel(call, fields, "channel_id")?]),
+        (None, Some(several)) => several,
+        (Some(_), Some(_)) => return Err(refused("invalid_arguments")),
+    };
+    let mut places = Vec::new();
+    for name in several.split(',').map(str::trim) {
+        let place = checked_channel(call, name)?;
+        if !places.contains(&place) {
+            places.push(place);
+        }
     }
+    if places.len() > MAX_CHANNELS {
+        return Err(refused("channels_limit_exceeded"));
+    }
+    Ok(places)
 }
 
 fn check_files(world: &World, listed: &[Listed]) -> Result<(), Refused> {
@@ -231,13 +285,7 @@ fn check_files(world: &World, listed: &[Listed]) -> Result<(), Refused> {
 }
 
 /// Publishes the message. Its readers see it at once; who asks for the shares has to wait.
-fn share(
-    world: &mut World,
-    channel: &str,
-    thread: Option<&str>,
-    comment: &str,
-    listed: &[Listed],
-) -> Share {
+fn share(world: &mut World, channel: &str, message: &Message<'_>, listed: &[Listed]) -> Share {
     let media = listed.iter().filter_map(|named| {
         let file = world.slack.files.get(&named.id)?;
         let medium = Medium::of(file.received.as_ref()?);
@@ -247,12 +295,14 @@ fn share(
             ..medium
         })
     });
+    let thread = message.thread;
     let mut draft = Draft {
         account: channel.to_owned(),
         kind: thread.map_or(Kind::Post, |_| Kind::Reply),
-        text: unescape(comment),
+        text: unescape(message.comment),
         media: media.collect(),
         reply_to: thread.map(str::to_owned),
+        details: custom(message.fields),
         ..Draft::default()
     };
     let ids: Value = listed.iter().map(|named| named.id.as_str()).collect();
@@ -283,7 +333,7 @@ impl File {
             file["alt_txt"] = alt.as_str().into();
         }
         let shown = |share: &&Share| share.since.elapsed() >= share.processing;
-        if let Some(share) = self.share.as_ref().filter(shown) {
+        for share in self.shares.iter().filter(shown) {
             let mut seen = json!({"ts": share.ts});
             if let Some(thread) = &share.thread {
                 seen["thread_ts"] = thread.as_str().into();
@@ -293,7 +343,7 @@ impl File {
             } else {
                 "private"
             };
-            file["shares"] = json!({kind: {&share.channel: [seen]}});
+            file["shares"][kind][&share.channel] = json!([seen]);
         }
         file
     }

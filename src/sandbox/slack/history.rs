@@ -6,8 +6,8 @@ use super::super::post::Post;
 use super::super::steps::Step;
 use super::super::wire::{Call, Fields, Refused, Reply};
 use super::super::world::{Platform, World};
-use super::messages::{WithMetadata, message};
-use super::{BOT, authorize, channel, check_known, escape, ok, refuse, refused};
+use super::shown::{self, Answer, Threads, WithMetadata, message};
+use super::{OLD_MESSAGE, authorize, channel, check_known, ok, refuse, refused};
 
 const ARGS: [&str; 9] = [
     "token",
@@ -20,25 +20,6 @@ const ARGS: [&str; 9] = [
     "cursor",
     "include_all_metadata",
 ];
-
-/// A reply that is a comment here.
-pub(super) struct Answer {
-    pub(super) ts: String,
-    pub(super) channel: String,
-    /// The message that it answers.
-    pub(super) parent: String,
-    pub(super) text: String,
-}
-
-impl Answer {
-    /// As lists show it.
-    pub(super) fn message(&self) -> Value {
-        json!({
-            "type": "message", "subtype": "bot_message", "text": escape(&self.text), "ts": self.ts,
-            "thread_ts": self.parent, "bot_id": BOT,
-        })
-    }
-}
 
 /// A `ts` as microseconds, to compare it.
 fn micros(ts: &str) -> Option<i64> {
@@ -140,35 +121,47 @@ pub(super) fn of_channel(call: &Call<'_>, fields: &Fields) -> Result<Reply, Refu
         .filter(is_seen)
         .map(|post| (at(post), post))
         .filter(|(ts, _)| window.has(*ts) && window.cursor.is_none_or(|cursor| *ts < cursor))
-        .map(|(ts, post)| (ts, message(post, window.with)))
+        .map(|(ts, post)| (ts, message(&world, post, window.with)))
         .take(window.limit + 1);
-    let body = page(listed.collect(), window.limit);
+    let mut body = page(listed.collect(), window.limit);
+    Threads::of(&world, channel).tell(&mut body["messages"]);
     Ok(world.step(Platform::Slack, Step::Status, refuse, |_| ok(&body)))
 }
 
-/// A thread's messages, oldest first; that which starts it comes first, whatever its time.
+/// A thread's messages, oldest first; that which starts it comes first, whatever its time. A message without replies
+/// comes alone, also if it is a reply itself.
 pub(super) fn of_thread(call: &Call<'_>, fields: &Fields) -> Result<Reply, Refused> {
     let (channel, window) = open(call, fields)?;
     let mut world = call.flight.twin.world();
-    let parent = fields.get("ts").unwrap_or_default();
-    let post = world.post(Platform::Slack, parent);
-    let post = post.filter(|post| post.account == channel && post.reply_to.is_none());
-    let post = post.ok_or_else(|| refused("thread_not_found"))?;
-    let start = (at(post), message(post, window.with));
-    let mut listed = replies(&world, channel, parent, window.with);
+    let ts = fields.get("ts").unwrap_or_default();
+    let start = start(&world, channel, ts, window.with);
+    let start = start.ok_or_else(|| refused("thread_not_found"))?;
+    let mut listed = replies(&world, channel, ts, window.with);
     listed.sort_by_key(|(ts, _)| *ts);
     listed.retain(|(ts, _)| window.has(*ts));
-    listed.insert(0, start);
+    listed.insert(0, (micros(ts).unwrap_or_default(), start));
     listed.retain(|(ts, _)| window.cursor.is_none_or(|cursor| *ts > cursor));
-    let body = page(listed, window.limit);
+    let mut body = page(listed, window.limit);
+    Threads::of(&world, channel).tell(&mut body["messages"]);
     Ok(world.step(Platform::Slack, Step::Status, refuse, |_| ok(&body)))
+}
+
+/// The message with this `ts`, whatever it is: a message of the app's, a comment, or what was there from the beginning.
+fn start(world: &World, channel: &str, ts: &str, with: WithMetadata) -> Option<Value> {
+    let post = world.post(Platform::Slack, ts);
+    let post = post.filter(|post| post.account == channel);
+    let mut answers = world.slack.answers.iter();
+    let mut answer = || answers.find(|answer| answer.ts == ts && answer.channel == channel);
+    post.map(|post| message(world, post, with))
+        .or_else(|| answer().map(Answer::message))
+        .or_else(|| (ts == OLD_MESSAGE).then(shown::old_message))
 }
 
 fn replies(world: &World, channel: &str, parent: &str, with: WithMetadata) -> Vec<(i64, Value)> {
     let posts = world.posts_of(Platform::Slack, channel);
     let posts = posts
         .filter(|post| post.reply_to.as_deref() == Some(parent))
-        .map(|post| (at(post), message(post, with)));
+        .map(|post| (at(post), message(world, post, with)));
     let answers = world.slack.answers.iter();
     let answers = answers
         .filter(|answer| answer.parent == parent && answer.channel == channel)

@@ -2,16 +2,16 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::post::{Draft, Kind, Post};
+use super::super::post::{Draft, Kind};
 use super::super::steps::Step;
 use super::super::tokens;
 use super::super::wire::{self, Call, Fields, Refusal, Refused, Reply};
 use super::super::world::{Platform, World};
 use super::blocks::{self, Shown};
-use super::history::Answer;
+use super::shown::{self, Answer, WithMetadata, message};
 use super::{
-    ANY_SCOPE, BOT, authorize, channel, charset_warning, check_known, check_place, escape,
-    is_persons, ok, permalink_of, refuse, refused, ts, unescape, warned,
+    ANY_SCOPE, authorize, channel, charset_warning, check_known, check_place, is_persons, ok,
+    permalink_of, refuse, refused, ts, unescape, warned,
 };
 
 const MAX_TEXT_CHARS: usize = 40_000;
@@ -66,9 +66,7 @@ pub(super) async fn post(call: &Call<'_>, fields: &Fields) -> Result<Reply, Refu
         may_write_everywhere,
     )?;
     check_arguments(fields, is_persons(token))?;
-    if CUSTOM.iter().any(|name| fields.filled(name).is_some()) {
-        authorize(call, fields, "chat:write.customize")?;
-    }
+    check_custom(call, fields)?;
     let shown = match fields.filled("blocks") {
         Some(blocks) => Some(blocks::read(call, blocks).await?),
         None => None,
@@ -91,31 +89,39 @@ pub(super) async fn post(call: &Call<'_>, fields: &Fields) -> Result<Reply, Refu
         Step::Publish
     };
     Ok(world.step(Platform::Slack, step, refuse, |world| {
+        let blocks = fields.filled("blocks").and_then(shown::named);
         let body = if is_comment {
-            comment(world, draft)
+            comment(world, draft, blocks)
         } else {
-            publish(world, draft)
+            publish(world, draft, blocks)
         };
         warned(body, &warnings)
     }))
 }
 
-fn publish(world: &mut World, draft: Draft) -> Value {
+fn publish(world: &mut World, draft: Draft, blocks: Option<Value>) -> Value {
     let ts = ts(world);
-    let permalink = permalink_of(&draft.account, &ts, draft.reply_to.as_deref());
-    let post = world.publish(Platform::Slack, draft, ts, permalink);
-    let message = message(post, WithMetadata::Yes);
-    json!({"ok": true, "channel": post.account, "ts": post.id, "message": message})
+    if let Some(blocks) = blocks {
+        world.slack.blocks.insert(ts.clone(), blocks);
+    }
+    let channel = draft.account.clone();
+    let permalink = permalink_of(&channel, &ts, draft.reply_to.as_deref());
+    world.publish(Platform::Slack, draft, ts.clone(), permalink);
+    let post = world.post(Platform::Slack, &ts);
+    let message = post.map(|post| message(world, post, WithMetadata::Yes));
+    json!({"ok": true, "channel": channel, "ts": ts, "message": message})
 }
 
-fn comment(world: &mut World, draft: Draft) -> Value {
+fn comment(world: &mut World, draft: Draft, blocks: Option<Value>) -> Value {
+    let notification = draft.details.get("notification").and_then(Value::as_str);
     let answer = Answer {
         ts: ts(world),
+        text: notification.unwrap_or(&draft.text).to_owned(),
         channel: draft.account,
         parent: draft.reply_to.unwrap_or_default(),
-        text: draft.text,
+        blocks,
     };
-    world.comment(Platform::Slack, &answer.parent, &answer.text);
+    world.comment(Platform::Slack, &answer.parent, &draft.text);
     let body = json!({
         "ok": true, "channel": answer.channel, "ts": answer.ts, "message": answer.message(),
     });
@@ -197,15 +203,27 @@ fn details(fields: &Fields) -> Result<Map<String, Value>, Refused> {
             details.insert(name.to_owned(), fields.flag(name).into());
         }
     }
-    for name in CUSTOM {
-        if let Some(value) = fields.filled(name) {
-            details.insert(name.to_owned(), value.into());
-        }
-    }
+    details.extend(custom(fields));
     if fields.filled("markdown_text").is_some() {
         details.insert("markdown".to_owned(), true.into());
     }
     Ok(details)
+}
+
+/// Whether the token may make a message look as if somebody else had sent it, if that is asked for.
+pub(super) fn check_custom(call: &Call<'_>, fields: &Fields) -> Result<(), Refused> {
+    if CUSTOM.iter().any(|name| fields.filled(name).is_some()) {
+        authorize(call, fields, "chat:write.customize")?;
+    }
+    Ok(())
+}
+
+/// Another name and icon, where they are given.
+pub(super) fn custom(fields: &Fields) -> Map<String, Value> {
+    let given = CUSTOM
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), fields.filled(name)?.into())));
+    given.collect()
 }
 
 fn metadata(text: &str) -> Result<Value, Refused> {
@@ -222,34 +240,6 @@ fn metadata(text: &str) -> Result<Value, Refused> {
     } else {
         Err(refused("invalid_metadata_schema"))
     }
-}
-
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum WithMetadata {
-    Yes,
-    No,
-}
-
-/// A message as lists show it.
-pub(super) fn message(post: &Post, with: WithMetadata) -> Value {
-    let notification = post.details.get("notification").and_then(Value::as_str);
-    let mut message = json!({
-        "type": "message",
-        "subtype": "bot_message",
-        "text": escape(notification.unwrap_or(&post.text)),
-        "ts": post.id,
-        "bot_id": BOT,
-    });
-    if let Some(thread) = &post.reply_to {
-        message["thread_ts"] = thread.as_str().into();
-    }
-    if let Some(files) = post.details.get("files").and_then(Value::as_array) {
-        message["files"] = files.iter().map(|id| json!({ "id": id })).collect();
-    }
-    if let (Some(metadata), WithMetadata::Yes) = (post.details.get("metadata"), with) {
-        message["metadata"] = metadata.clone();
-    }
-    message
 }
 
 pub(super) fn permalink(call: &Call<'_>, fields: &Fields) -> Result<Reply, Refused> {

@@ -11,7 +11,7 @@ use super::super::steps::Step;
 use super::super::tokens::{Minted, TokenRefusal};
 use super::super::wire::{Call, Fields, Refused, Reply};
 use super::super::world::Platform;
-use super::{ALL_SCOPES, check_known, failed, ok, refuse, refused};
+use super::{ALL_SCOPES, APP, BOT_USER, TEAM, check_known, failed, ok, refuse, refused};
 
 pub(super) fn access(call: &Call<'_>, fields: &Fields) -> Result<Reply, Refused> {
     let known = [
@@ -75,9 +75,9 @@ fn granted(minted: &Minted) -> Value {
         "expires_in": minted.expires_in.as_secs(),
         "token_type": "bot",
         "scope": ALL_SCOPES,
-        "bot_user_id": "U0SANDBOX",
-        "app_id": "A0SANDBOX",
-        "team": {"id": "T0SANDBOX", "name": "Sandbox"},
+        "bot_user_id": BOT_USER,
+        "app_id": APP,
+        "team": {"id": TEAM, "name": "Sandbox"},
         "enterprise": null,
         "is_enterprise_install": false,
     })

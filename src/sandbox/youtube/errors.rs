@@ -224,6 +224,18 @@ pub(super) fn missing(domain: &str, reason: &str, message: &str) -> Refused {
     error(404, domain, reason, message, None).into()
 }
 
+/// The refusal of a `playlistId` that is none.
+pub(super) fn playlist_missing() -> Refused {
+    let (reason, domain) = ("playlistNotFound", "youtube.playlistItem");
+    let message = "The playlist identified with the request's <code>playlistId</code> parameter cannot be found.";
+    let detail = json!({
+        "message": message, "domain": domain, "reason": reason,
+        "location": "playlistId", "locationType": "parameter",
+    });
+    let error = json!({"code": 404, "message": message, "errors": [detail]});
+    wire::json(StatusCode::NOT_FOUND, json!({ "error": error })).into()
+}
+
 /// What was there once, and is no more.
 pub(in crate::sandbox) fn gone() -> Response {
     error(410, "global", "gone", "The upload has expired.", None)

@@ -9,7 +9,7 @@ use super::super::media::{self, Incomplete};
 use super::super::steps::Step;
 use super::super::wire::{self, Call, Refusal, Refused, Reply};
 use super::super::world::Platform;
-use super::errors::{About, forbidden, missing};
+use super::errors::{About, forbidden, missing, playlist_missing};
 use super::{
     COMMENT, Caller, MANAGE, UPLOAD, bad, check_names, check_query, object, parts, refuse,
 };
@@ -197,9 +197,7 @@ pub(super) fn add_to_playlist(call: &Call<'_>) -> Result<Reply, Refused> {
         return Err(bad(DOMAIN, "playlistOperationUnsupported", message));
     }
     if !playlist.starts_with("PL") || playlist.starts_with("PLmissing") {
-        let message =
-            "The playlist identified with the request's playlistId parameter cannot be found.";
-        return Err(missing(DOMAIN, "playlistNotFound", message));
+        return Err(playlist_missing());
     }
     if playlist.starts_with("PLforeign") {
         let message =

@@ -9,8 +9,8 @@ use super::super::post::Post;
 use super::super::steps::Step;
 use super::super::wire::{self, Call, Fields, Refused, Reply};
 use super::super::world::{Platform, World};
-use super::errors::{forbidden, missing};
-use super::{Caller, READ, Video, bad, check_query, parts, refuse, uploads_of};
+use super::errors::{forbidden, playlist_missing};
+use super::{Caller, READ, Video, bad, check_query, parts, refuse, title_of, uploads_of};
 
 const VIDEO_PARTS: [&str; 7] = [
     "id",
@@ -132,7 +132,7 @@ pub(super) fn channels(call: &Call<'_>) -> Result<Reply, Refused> {
         .map(|id| {
             let channel = json!({
                 "kind": "youtube#channel", "etag": "sandbox", "id": id,
-                "snippet": {"title": format!("Channel {id}"), "description": "", "publishedAt": "2020-01-01T00:00:00Z"},
+                "snippet": {"title": title_of(id), "description": "", "publishedAt": "2020-01-01T00:00:00Z"},
                 "status": {"privacyStatus": "public", "isLinked": true, "longUploadsStatus": long},
                 "contentDetails": {"relatedPlaylists": {"likes": "", "uploads": uploads_of(id)}},
                 "statistics": {"hiddenSubscriberCount": false},
@@ -206,6 +206,8 @@ fn page(query: &Fields) -> Result<(usize, usize), Refused> {
     Ok((size, from))
 }
 
+/// The videos of a playlist. One that nobody can know is not found: a list of uploads of a channel that is not the
+/// caller's and has none, and a playlist to which nothing was added.
 fn members<'w>(
     world: &'w World,
     caller: &Caller,
@@ -214,19 +216,21 @@ fn members<'w>(
     let channel = playlist.strip_prefix("UU").map(|rest| format!("UC{rest}"));
     let is_public = |post: &&Post| post.details.get("privacy") == Some(&json!("public"));
     if let Some(channel) = channel {
-        let posts = world.posts_of(Platform::Youtube, &channel);
+        let mut posts = world.posts_of(Platform::Youtube, &channel).peekable();
+        if channel != caller.channel && posts.peek().is_none() {
+            return Err(playlist_missing());
+        }
         return Ok(posts
             .filter(|post| caller.owns(&channel) || is_public(post))
             .collect());
     }
-    if !playlist.starts_with("PL") || playlist.starts_with("PLmissing") {
-        let message =
-            "The playlist identified with the request's playlistId parameter cannot be found.";
-        return Err(missing("youtube.playlistItem", "playlistNotFound", message));
-    }
     let posts = world.posts_of(Platform::Youtube, &caller.channel);
     let is_member = |post: &&Post| post.details.get("playlist") == Some(&json!(playlist));
-    Ok(posts.filter(is_member).collect())
+    let posts: Vec<&Post> = posts.filter(is_member).collect();
+    if posts.is_empty() {
+        return Err(playlist_missing());
+    }
+    Ok(posts)
 }
 
 fn item(world: &World, post: &Post, playlist: &str, position: usize) -> Value {
@@ -240,6 +244,9 @@ fn item(world: &World, post: &Post, playlist: &str, position: usize) -> Value {
         "snippet": {
             "publishedAt": at,
             "channelId": post.account,
+            "channelTitle": title_of(&post.account),
+            "videoOwnerChannelId": post.account,
+            "videoOwnerChannelTitle": title_of(&post.account),
             "title": resource["snippet"]["title"],
             "description": resource["snippet"]["description"],
             "playlistId": playlist,
