@@ -243,8 +243,8 @@ on_both! {
             heard.lock().unwrap().push(request.line().to_owned());
             None
         });
-        let run = || {
-            let mut command = world.publisher(&["run", "--fail-on", "none", "--time-budget", "2s"]);
+        let run = |budget: &str| {
+            let mut command = world.publisher(&["run", "--fail-on", "none", "--time-budget", budget]);
             command.env("PUBLISHER_SANDBOX", format!("{}/", front.url));
             Ended::from(command.output().unwrap()).exits(0)
         };
@@ -253,7 +253,7 @@ on_both! {
         // What is stored of an upload under way is sealed.
         world.faults(&["youtube/upload:500"]);
         let first = world.due([video("first")])[0];
-        run();
+        run("2s");
         assert_eq!(world.statuses(), "pending 1");
         assert!(told("upload_id="));
         let dump = world.dump();
@@ -273,7 +273,7 @@ on_both! {
         world.execute(&format!("UPDATE posts SET checkpoint = '{{\"sealed\": \"v1.00000000.AAAA\"}}' WHERE id = {}", ids[2]));
         world.execute(&format!("UPDATE posts SET status = 'unconfirmed', attempts = 1 WHERE id = {}", ids[3]));
         world.let_time_pass();
-        run();
+        run("60s");
         assert!(!told("/v3/channels"), "{:#?}", lines.lock().unwrap());
         assert_eq!(world.statuses(), "published 4, unconfirmed 1");
         let error = world.value(&format!("SELECT error FROM posts WHERE id = {}", ids[3]));
