@@ -1,8 +1,8 @@
 //! Objects of an S3-compatible store, as `s3://bucket/key` (the key as it is, without percent signs).
 //!
 //! They are read through addresses that are signed anew for every request, so that an object is downloaded, and its
-//! download resumed, just as a file on the web. `object_store` finds the credentials and signs; it sends nothing but
-//! what asks a machine's or a container's credentials service, and that through a client of ours.
+//! download resumed, just as a file on the web. `object_store` finds the credentials and the store's address; it sends
+//! nothing but what asks a machine's or a container's credentials service, and that through a client of ours.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -26,7 +26,11 @@ use url::Url;
 use crate::http::client_builder;
 use crate::outcome::{Failure, Reason};
 
+mod key;
+
 const SCHEME: &str = "s3://";
+/// A key is no longer, in bytes.
+const KEY_LIMIT: usize = 1024;
 /// How long one request to a credentials service may take.
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(5);
 /// Such a service answers with some hundred bytes.
@@ -177,7 +181,7 @@ impl S3 {
 pub(super) struct Object {
     store: Arc<AmazonS3>,
     client: Client,
-    key: Path,
+    key: String,
     allow_http: bool,
 }
 
@@ -190,7 +194,7 @@ impl Object {
         Ok(Self {
             store,
             client,
-            key,
+            key: key.to_owned(),
             allow_http: s3.allow_http,
         })
     }
@@ -202,13 +206,21 @@ impl Object {
 
     /// An address that opens the object for so long.
     pub(super) async fn signed(&self, lifetime: Duration) -> Result<Url, Failure> {
-        let signing = self.store.signed_url(Method::GET, &self.key, lifetime);
-        let url = signing.await.map_err(|error| Failure::Retry {
+        let closed = |error| Failure::Retry {
             after: None,
             reason: Reason::new(
                 "media_unavailable",
                 format!("the object store's credentials can't be had: {error}"),
             ),
+        };
+        let safe = Path::from(key::SAFE);
+        let safe = self.store.signed_url(Method::GET, &safe, lifetime).await;
+        let safe = safe.map_err(closed)?;
+        let credential = self.store.credentials().get_credential().await;
+        let credential = credential.map_err(closed)?;
+        let url = key::address(&safe, &self.key, &credential.secret_key);
+        let url = url.ok_or_else(|| {
+            Failure::rejected("the object's key can't be written as a part of an address")
         })?;
         if url.scheme() != "https" && !self.allow_http {
             return Err(Failure::rejected(
@@ -234,8 +246,9 @@ pub(super) fn check(address: &str, s3: Option<&S3>) -> Result<(), String> {
     s3.ok_or_else(|| NO_STORE.to_owned())?.check(bucket)
 }
 
-/// The bucket and the key. A bucket's name becomes part of a host or a path, so nothing else may hide in it.
-fn parts(address: &str) -> Result<(&str, Path), String> {
+/// The bucket and the key, which is any text. A bucket's name becomes part of a host or a path, so nothing else may hide
+/// in it.
+fn parts(address: &str) -> Result<(&str, &str), String> {
     let rest = address.get(SCHEME.len()..).unwrap_or_default();
     let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
@@ -250,12 +263,12 @@ fn parts(address: &str) -> Result<(&str, Path), String> {
     if key.is_empty() || key.ends_with('/') {
         return Err(format!("{address} names no object; write s3://bucket/key"));
     }
-    match Path::parse(key) {
-        Ok(path) if path.as_ref() == key => Ok((bucket, path)),
-        _ => Err(format!(
-            "`{key}` can't be used as an object's key: it has empty parts, `.`, `..` or control characters"
-        )),
+    if key.len() > KEY_LIMIT || key.contains(char::is_control) {
+        return Err(format!(
+            "`{key}` can't be an object's key: it has control characters, or more than {KEY_LIMIT} bytes"
+        ));
     }
+    Ok((bucket, key))
 }
 
 /// Gives `object_store` our client: bundled roots, and no second set of libraries for HTTP and TLS.
