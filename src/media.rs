@@ -220,6 +220,10 @@ pub async fn public_url(media: &Media, http: &Http) -> Result<String, Failure> {
 
 /// A medium's place without what may be a secret: the user and the query of a URL.
 pub(crate) fn shown(media: &Media) -> String {
+    // An object's key is no path, and its address has no place for a secret.
+    if let Some(address) = media.url.as_deref().filter(|address| s3::is_named(address)) {
+        return address.to_owned();
+    }
     match media.url.as_deref().map(Url::parse) {
         Some(Ok(url)) => shown_url(&url),
         // Where the secrets are in it, nobody knows.

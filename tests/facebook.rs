@@ -11,6 +11,8 @@ mod support;
 #[path = "facebook/lookup.rs"]
 mod lookup;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use publisher::account::App;
@@ -19,6 +21,7 @@ use publisher::sandbox::Settings;
 use reqwest::{Method, RequestBuilder};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
+use support::hostile::{Answer, Hostile, reply};
 use support::stage::{Ending, LONG, SHORT, Stage, client, verdict};
 use tempfile::NamedTempFile;
 
@@ -65,6 +68,100 @@ async fn published(stage: &Stage, content: Value) -> Value {
     assert_eq!(posts[0]["id"], published.id);
     assert_eq!(posts[0]["permalink"], json!(published.permalink));
     posts[0].clone()
+}
+
+/// An app can be set to take no call without a proof of its secret.
+#[tokio::test]
+async fn calls_carry_a_proof_of_the_apps_secret_where_it_is_known() {
+    let mut stage = stage().await;
+    stage.credentials = json!({"access_token": "proof(s3cret)good"});
+    let content = json!({"body": "Hi", "options": {"first_comment": "First"}});
+    let ending = stage.publish(content.clone()).await;
+    assert_eq!(ending.verdict, "rate_limited [app]");
+    assert!(
+        ending.message.contains("app's secret"),
+        "{}",
+        ending.message
+    );
+    assert_eq!(stage.posts().await.len(), 0);
+    let app = |secret: &str| App {
+        client_id: Some("id".to_owned()),
+        client_secret: Some(SecretString::from(secret)),
+    };
+    stage.app = app("another");
+    let ending = stage.publish(content.clone()).await;
+    assert_eq!(ending.verdict, "rate_limited [app]");
+    stage.app = app("s3cret");
+    published(&stage, content).await;
+    // Uploads and their finish, and the host for videos, too.
+    stage.reset().await;
+    let video = file_of(&stage, "video-5s.mp4", VIDEO_BYTES).await;
+    published(&stage, json!({"media": [{"path": video.path()}]})).await;
+}
+
+/// Meta takes some vertical videos of the feed for reels, and leaves them to a person.
+#[tokio::test]
+async fn a_video_that_became_a_draft_is_not_called_published() {
+    let stage = stage().await;
+    let file = file_of(&stage, "reel-9s.mp4", VIDEO_BYTES).await;
+    let hosted = json!([{"url": stage.sample("reel-9s.mp4")}]);
+    for media in [hosted, json!([{"path": file.path()}])] {
+        let content =
+            json!({"body": "Upright", "media": media, "options": {"first_comment": "First"}});
+        let ending = stage.publish(content.clone()).await;
+        assert_eq!(ending.verdict, "rejected [rejected]", "{}", ending.message);
+        assert!(
+            ending.message.contains("made a draft"),
+            "{}",
+            ending.message
+        );
+        assert_eq!(stage.posts().await.len(), 0);
+        // Where the answer was lost, too: it is not sent again.
+        stage.faults(&["facebook:500-after-accept"]).await;
+        let doubt = stage.publish(content.clone()).await;
+        stage.heal().await;
+        assert_eq!(doubt.verdict, "doubt");
+        let later = stage.look_again(content, doubt.checkpoint).await;
+        assert!(
+            matches!(later.verdict.as_str(), "unknown" | "unclear"),
+            "{}",
+            later.verdict
+        );
+        stage.reset().await;
+    }
+}
+
+/// What Facebook fetches itself it does not have as soon as it says yes.
+#[tokio::test]
+async fn a_reel_that_is_fetched_is_finished_when_it_is_there() {
+    let mut stage = stage().await;
+    for kind in ["reel", "story"] {
+        let content = json!({"kind": kind, "media": [{"url": stage.sample("reel-9s.mp4")}]});
+        let (looks, early) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (looked, finished) = (Arc::clone(&looks), Arc::clone(&early));
+        let front = Hostile::before(&stage.url, move |request| {
+            if request.line().contains("fields=status") && request.line().starts_with("GET") {
+                let number = looked.fetch_add(1, Ordering::Relaxed);
+                let status = br#"{"status": {"video_status": "uploading",
+                    "uploading_phase": {"status": "in_progress", "bytes_transferred": 7}}}"#;
+                return (number == 0).then(|| Answer::Bytes(reply("200 OK", "", status)));
+            }
+            if request.mentions("finish") && looked.load(Ordering::Relaxed) < 2 {
+                finished.fetch_add(1, Ordering::Relaxed);
+            }
+            None
+        });
+        stage.platform_url = Some(format!("{}/facebook", front.url));
+        let first = stage.publish(content.clone()).await;
+        assert_eq!(first.verdict, "wait 5s", "{kind}: {}", first.message);
+        expect_done(&stage.go_on(content, first.checkpoint).await);
+        assert_eq!(
+            early.load(Ordering::Relaxed),
+            0,
+            "{kind}: finished before it was there"
+        );
+        stage.reset().await;
+    }
 }
 
 fn kinds(post: &Value) -> Vec<&str> {
@@ -628,14 +725,14 @@ mod later_runs {
 
     #[tokio::test]
     async fn a_file_that_was_exchanged_is_sent_from_its_beginning() {
-        for kind in ["post", "reel"] {
+        for (kind, sample) in [("post", "video-5s.mp4"), ("reel", "reel-9s.mp4")] {
             let stage = stage().await;
-            let video = file_of(&stage, "reel-9s.mp4", VIDEO_BYTES).await;
+            let video = file_of(&stage, sample, VIDEO_BYTES).await;
             let content = json!({"kind": kind, "media": [{"path": video.path()}]});
             stage.faults(&["facebook/upload:reset-at:50%"]).await;
             let first = stage.publish(content.clone()).await;
             assert_eq!(first.verdict, "wait 2s");
-            let other = file(&stage, "reel-9s.mp4").await;
+            let other = file(&stage, sample).await;
             std::fs::copy(other.path(), video.path()).unwrap();
             stage.heal().await;
             expect_done(&stage.go_on(content, first.checkpoint).await);

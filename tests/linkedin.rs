@@ -30,7 +30,7 @@ use support::stage::{Ending, Stage};
 use tempfile::NamedTempFile;
 
 /// A member's token as most applications get it.
-const MEMBER: &str = "scopes(openid,profile,w_member_social)member(aB-1)";
+const MEMBER: &str = "scopes(openid,profile,w_member_social,w_member_social_feed)member(aB-1)";
 
 /// A page with a token for everything, and these faults.
 async fn page(faults: &[&str]) -> Stage {

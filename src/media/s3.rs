@@ -240,6 +240,11 @@ pub(super) fn is_s3(address: &str) -> bool {
     scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(SCHEME))
 }
 
+/// Whether an address names an object.
+pub(super) fn is_named(address: &str) -> bool {
+    is_s3(address) && parts(address).is_ok()
+}
+
 /// Whether it could be opened.
 pub(super) fn check(address: &str, s3: Option<&S3>) -> Result<(), String> {
     let (bucket, _) = parts(address)?;

@@ -203,8 +203,11 @@ fn object(asked: &Asked<'_, '_>, id: &str) -> Result<Reply, GraphError> {
 impl Asked<'_, '_> {
     /// The refusal, unless the token has this scope.
     fn refused(&self, needed: &'static str) -> Option<Reply> {
-        let refusal = graph::authorize(self.call, &self.fields, needed).err()?;
-        Some(refuse(refusal).into())
+        if let Err(refusal) = graph::authorize(self.call, &self.fields, needed) {
+            return Some(refuse(refusal).into());
+        }
+        let refusal = graph::check_proof(self.call, &self.fields).err()?;
+        Some(refusal.into_response().into())
     }
 
     /// A required field.

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use hmac::{Hmac, Mac};
 use serde_json::{Map, Value, json};
+use sha2::Sha256;
 use url::form_urlencoded;
 
 use super::post::Post;
@@ -21,7 +23,7 @@ const VERSIONS: std::ops::RangeInclusive<u32> = 20..=26;
 /// The first version whose videos tell `bytes_transferred`.
 const SPELT_RIGHT: u32 = 25;
 
-/// What every request may have: a digest of the token by the app's secret, which the sandbox does not know.
+/// What every request may have: a digest of the token by the app's secret.
 const PROOF: &str = "appsecret_proof";
 
 /// Numbers the trace ids. They mean nothing but must differ.
@@ -225,6 +227,27 @@ pub(super) fn authorize(
     let token = call.bearer().or_else(|| fields.get("access_token"));
     call.check_token(token, needed)?;
     Ok(())
+}
+
+/// Whether the request has the proof that the app of this token wants: one that names the app's secret, as
+/// `proof(SECRET)`, wants it with every call.
+pub(super) fn check_proof(call: &Call<'_>, fields: &Fields) -> Result<(), GraphError> {
+    let token = call.bearer().or_else(|| fields.get("access_token"));
+    let token = token.unwrap_or_default();
+    let secret = token
+        .split_once("proof(")
+        .and_then(|(_, rest)| rest.split_once(')'));
+    let Some((secret, _)) = secret else {
+        return Ok(());
+    };
+    let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("a key of any length does");
+    let proof = format!("{:x}", mac.chain_update(token).finalize().into_bytes());
+    let message = match fields.get(PROOF) {
+        Some(given) if given == proof => return Ok(()),
+        Some(_) => "Invalid appsecret_proof provided in the API argument",
+        None => "API calls from the server require an appsecret_proof argument",
+    };
+    Err(GraphError::new(100, message))
 }
 
 pub(super) fn check_known(fields: &Fields, known: &[&str]) -> Result<(), GraphError> {

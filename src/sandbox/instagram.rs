@@ -78,6 +78,7 @@ async fn route(call: &Call<'_>) -> Result<Reply, GraphError> {
     if let Err(refusal) = graph::authorize(call, &fields, needed) {
         return Ok(refuse(refusal).into());
     }
+    graph::check_proof(call, &fields)?;
     match handler {
         Some(handler) => handler(call, id, &fields),
         // The only one that has to wait: for the media.

@@ -30,6 +30,8 @@ const VERSIONS: std::ops::RangeInclusive<u32> = 202_508..=202_611;
 const MEMBER: &str = "w_member_social";
 const ORGANIZATION: &str = "w_organization_social";
 const EITHER: &str = "w_organization_social|w_member_social";
+/// What comments take.
+const COMMENTS: &str = "w_organization_social_feed|w_member_social_feed";
 
 pub(super) async fn answer(mut call: Call<'_>, body: Body) -> Reply {
     if uploads::is_upload(&call) {
@@ -61,7 +63,8 @@ fn route(call: &Call<'_>) -> Result<Reply, Refused> {
         ) => assets::status(call, collection, urn),
         ("POST", ["rest", "socialActions", urn, "comments"]) => comments::create(call, urn),
         ("GET", ["v2", "userinfo"]) => accounts::userinfo(call),
-        ("GET", ["v2", "organizationalEntityAcls"]) => accounts::roles(call),
+        ("GET", ["rest", "organizationAcls"]) => accounts::roles(call),
+        ("GET", ["rest", "organizations", id]) => accounts::organization(call, id),
         ("POST", ["oauth", "v2", "accessToken"]) => accounts::access_token(call),
         ("POST", ["oauth", "v2", "introspectToken"]) => accounts::introspect(call),
         _ => Err(refuse(Refusal::NotFound).into()),

@@ -138,7 +138,13 @@ async fn a_check_with_the_application_tells_scopes_and_end() {
     let mut stage = member(&[]).await;
     stage.app = app("secret");
     let standing = stage.check().await.unwrap();
-    let scopes = ["openid", "profile", "w_member_social"].map(str::to_owned);
+    let scopes = [
+        "openid",
+        "profile",
+        "w_member_social",
+        "w_member_social_feed",
+    ]
+    .map(str::to_owned);
     assert_eq!(standing.scopes.as_deref(), Some(&scopes[..]));
     assert_eq!(standing.missing, Vec::<String>::new());
     assert!(standing.expires_at.is_some());
@@ -177,6 +183,72 @@ async fn a_check_finds_the_role_on_the_page() {
             .iter()
             .any(|note| note.contains("rw_organization_admin"))
     );
+}
+
+/// All pages of the member's roles are read, and no list is asked for that one closed page would close.
+#[tokio::test]
+async fn a_role_is_found_among_many() {
+    let many: Vec<String> = (100_001..100_250).map(|id: u32| id.to_string()).collect();
+    let token = format!("organizations({},42)closed(100001)", many.join(","));
+    let stage = with_token(page(&[]).await, &token);
+    let standing = stage.check().await.unwrap();
+    assert_eq!(standing.name.as_deref(), Some("Page 42"));
+    assert!(
+        standing
+            .notes
+            .contains(&"role on the page: ADMINISTRATOR".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn first_comments_need_a_scope_of_their_own() {
+    for (mut stage, needed, scope) in [
+        (
+            page(&[]).await,
+            "w_organization_social",
+            "w_organization_social_feed",
+        ),
+        (member(&[]).await, "w_member_social", "w_member_social_feed"),
+    ] {
+        let note = format!("first comments need {scope}, too");
+        let organizations = "organizations(42)member(aB-1)";
+        stage.app = app("secret");
+        for (scopes, expected) in [
+            (
+                format!("openid,profile,rw_organization_admin,{needed}"),
+                true,
+            ),
+            (
+                format!("openid,profile,rw_organization_admin,{needed},{scope}"),
+                false,
+            ),
+        ] {
+            let token = format!("scopes({scopes}){organizations}");
+            stage.credentials["access_token"] = token.into();
+            let standing = stage.check().await.unwrap();
+            assert_eq!(
+                standing.notes.contains(&note),
+                expected,
+                "{:?}",
+                standing.notes
+            );
+            stage.reset().await;
+            let content = json!({"body": "Hi", "options": {"first_comment": "More"}});
+            let warnings = published_anyhow(&stage, content).await;
+            assert_eq!(
+                warnings.iter().any(|one| one.contains(scope)),
+                expected,
+                "{warnings:?}"
+            );
+        }
+    }
+}
+
+/// The warnings of a post that went out.
+async fn published_anyhow(stage: &Stage, content: serde_json::Value) -> Vec<String> {
+    let ending = stage.publish(content).await;
+    assert_eq!(ending.verdict, "done", "{}", ending.message);
+    ending.published.unwrap().warnings
 }
 
 #[tokio::test]

@@ -8,7 +8,8 @@ use crate::{member, page, published, requests, text};
 /// A page whose token may not read posts.
 async fn blind_page(faults: &[&str]) -> Stage {
     let mut stage = page(faults).await;
-    stage.credentials = json!({"access_token": "scopes(w_organization_social)x"});
+    stage.credentials =
+        json!({"access_token": "scopes(w_organization_social,w_organization_social_feed)x"});
     stage
 }
 

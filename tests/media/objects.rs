@@ -118,6 +118,9 @@ async fn keys_with_empty_parts_and_dots_are_keys() {
             }
         });
         let http = http_with(policy(&server.url, true));
+        let none = look(1, &at(&format!("s3://bucket-1/{key}x")), &http).await;
+        let told = verdict(&none.unwrap_err());
+        assert!(told.contains(&format!("(s3://bucket-1/{key}x)")), "{told}");
         let source = open(&at(&format!("s3://bucket-1/{key}")), &http, u64::MAX).await;
         let source = source.unwrap_or_else(|failure| panic!("{key}: {}", verdict(&failure)));
         assert_eq!(received(source).await, (object, None), "{key}");

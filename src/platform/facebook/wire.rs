@@ -96,8 +96,8 @@ pub(super) struct VideoStatus {
 #[serde(default)]
 struct Phase {
     status: String,
-    /// Sic.
-    #[serde(alias = "bytes_transferred")]
+    bytes_transferred: Option<u64>,
+    /// The same in earlier versions, sic.
     bytes_transfered: Option<u64>,
     publish_status: String,
     error: Option<Trouble>,
@@ -128,7 +128,11 @@ pub(super) enum Proof {
 impl VideoStatus {
     /// How many bytes have arrived.
     pub(super) fn received(&self) -> u64 {
-        self.uploading_phase.bytes_transfered.unwrap_or(0)
+        let phase = &self.uploading_phase;
+        phase
+            .bytes_transferred
+            .or(phase.bytes_transfered)
+            .unwrap_or(0)
     }
 
     /// Whether it has all of the video.

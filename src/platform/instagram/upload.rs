@@ -123,9 +123,9 @@ struct VideoStatus {
 struct Phase {
     #[serde(default)]
     status: String,
-    // Facebook's twin of this field lacks an r.
-    #[serde(default, alias = "bytes_transfered")]
-    bytes_transferred: u64,
+    bytes_transferred: Option<u64>,
+    /// As Facebook's videos had it in earlier versions.
+    bytes_transfered: Option<u64>,
 }
 
 /// Whether Instagram still waits for bytes of the file.
@@ -155,7 +155,10 @@ async fn progress(session: &Session<'_>, container: &str) -> Result<Progress, Fa
     let phase = state.video_status.and_then(|status| status.uploading_phase);
     Ok(match phase {
         Some(phase) if phase.status.starts_with("complete") => Progress::Ended(Sent::Whole),
-        Some(phase) => Progress::Bytes(phase.bytes_transferred),
+        Some(phase) => {
+            let bytes = phase.bytes_transferred.or(phase.bytes_transfered);
+            Progress::Bytes(bytes.unwrap_or(0))
+        }
         None => Progress::Bytes(0),
     })
 }

@@ -6,14 +6,16 @@ use chrono::{DateTime, Utc};
 use reqwest::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::reply::classify;
 use super::{WWW, is_organization, rest};
-use crate::account::{Renewed, Standing};
+use crate::account::{Account, Renewed, Standing};
 use crate::http::{Api, Effect, Reply, by_status, rate_limited, unreadable};
 use crate::outcome::{Failure, Reason};
 
+/// So many roles are on a page of their list, and so many pages are read.
+const ROLES: usize = 100;
+const ROLE_PAGES: usize = 10;
 /// The roles on a page that may post.
 const POSTING_ROLES: [&str; 4] = [
     "ADMINISTRATOR",
@@ -126,6 +128,15 @@ pub(super) async fn check(api: &Api<'_>) -> Result<Standing, Failure> {
     Ok(standing)
 }
 
+/// What first comments take beside the scope for posts.
+pub(super) fn comment_scope(account: &Account) -> &'static str {
+    if is_organization(account) {
+        "w_organization_social_feed"
+    } else {
+        "w_member_social_feed"
+    }
+}
+
 #[derive(Deserialize)]
 struct Introspection {
     #[serde(default)]
@@ -186,8 +197,14 @@ async fn introspect(api: &Api<'_>, standing: &mut Standing) -> Result<(), Failur
     } else {
         "w_member_social"
     };
-    if !scopes.iter().any(|name| name == needed) {
+    let for_comments = comment_scope(api.account);
+    let has = |scope: &str| scopes.iter().any(|name| name == scope);
+    if !has(needed) {
         standing.missing.push(needed.to_owned());
+    }
+    if !has(for_comments) {
+        let note = format!("first comments need {for_comments}, too");
+        standing.notes.push(note);
     }
     standing.scopes = Some(scopes);
     let ends = told
@@ -233,52 +250,101 @@ async fn check_person(api: &Api<'_>, standing: &mut Standing) -> Result<(), Fail
 #[derive(Deserialize)]
 struct Roles {
     elements: Vec<Role>,
+    #[serde(default)]
+    paging: Paging,
 }
 
 #[derive(Deserialize)]
 struct Role {
-    #[serde(alias = "organization", rename = "organizationalTarget")]
-    target: String,
+    organization: String,
     #[serde(rename = "role")]
     name: String,
-    #[serde(rename = "organizationalTarget~")]
-    page: Option<Value>,
+    state: Option<String>,
 }
 
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Paging {
+    links: Vec<Link>,
+}
+
+#[derive(Deserialize)]
+struct Link {
+    rel: String,
+}
+
+/// Reads the member's roles, page for page. Undecorated: of a list that names its organizations, too, LinkedIn refuses
+/// all if one of them is closed to the member.
+/// <https://learn.microsoft.com/linkedin/marketing/community-management/organizations/organization-access-control-by-role>
 async fn check_role(api: &Api<'_>, standing: &mut Standing) -> Result<(), Failure> {
-    let path = "/v2/organizationalEntityAcls?q=roleAssignee&state=APPROVED\
-                &projection=(elements*(organizationalTarget~(localizedName),role,state))";
-    let reply = api
-        .send(rest(api, Method::GET, path), Effect::Reads)
-        .await?;
-    if reply.status.as_u16() == 403 {
-        standing.notes.push(
-            "the role on the page can't be told without the scope rw_organization_admin".to_owned(),
+    for page in 0..ROLE_PAGES {
+        let path = format!(
+            "/rest/organizationAcls?q=roleAssignee&state=APPROVED&start={}&count={ROLES}",
+            page * ROLES
         );
-        return Ok(());
+        let reply = api
+            .send(rest(api, Method::GET, &path), Effect::Reads)
+            .await?;
+        if reply.status.as_u16() == 403 {
+            standing.notes.push(
+                "the role on the page can't be told without the scope rw_organization_admin"
+                    .to_owned(),
+            );
+            return Ok(());
+        }
+        if !reply.status.is_success() {
+            return Err(classify(&reply, Effect::Reads, api.now));
+        }
+        let roles: Roles = reply
+            .json()
+            .ok_or_else(|| unreadable(&reply, Effect::Reads))?;
+        let posts = |role: &&Role| {
+            role.organization == api.account.external_id
+                && role
+                    .state
+                    .as_deref()
+                    .is_none_or(|state| state == "APPROVED")
+                && POSTING_ROLES.contains(&role.name.as_str())
+        };
+        if let Some(role) = roles.elements.iter().find(posts) {
+            standing
+                .notes
+                .push(format!("role on the page: {}", role.name));
+            return name_page(api, standing).await;
+        }
+        let has_next = roles.paging.links.iter().any(|link| link.rel == "next");
+        if roles.elements.is_empty() || !has_next && roles.elements.len() < ROLES {
+            return Err(needs_login(
+                "the member behind the token has no role on the page that may post (administrator or content \
+                 administrator)",
+                None,
+            ));
+        }
     }
-    if !reply.status.is_success() {
-        return Err(classify(&reply, Effect::Reads, api.now));
-    }
-    let roles: Roles = reply
-        .json()
-        .ok_or_else(|| unreadable(&reply, Effect::Reads))?;
-    let posts = |role: &&Role| {
-        role.target == api.account.external_id && POSTING_ROLES.contains(&role.name.as_str())
-    };
-    let Some(role) = roles.elements.iter().find(posts) else {
-        return Err(needs_login(
-            "the member behind the token has no role on the page that may post (administrator or content admin)",
-            None,
-        ));
-    };
-    let name = role
-        .page
-        .as_ref()
-        .and_then(|page| page["localizedName"].as_str());
-    standing.name = name.map(str::to_owned);
     standing
         .notes
-        .push(format!("role on the page: {}", role.name));
+        .push("the member has too many roles to find the one on the page among them".to_owned());
+    Ok(())
+}
+
+/// Asks for the page's name, which is for people alone.
+async fn name_page(api: &Api<'_>, standing: &mut Standing) -> Result<(), Failure> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Page {
+        localized_name: String,
+    }
+    let id = api
+        .account
+        .external_id
+        .rsplit(':')
+        .next()
+        .unwrap_or_default();
+    let path = format!("/rest/organizations/{id}");
+    let reply = api
+        .send(rest(api, Method::GET, &path), Effect::Reads)
+        .await?;
+    let page = reply.status.is_success().then(|| reply.json::<Page>());
+    standing.name = page.flatten().map(|page| page.localized_name);
     Ok(())
 }

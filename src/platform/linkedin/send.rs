@@ -3,6 +3,7 @@
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
+use super::account::comment_scope;
 use super::progress::{Progress, encoded, fingerprint};
 use super::reply::{ErrorReply, classify, made};
 use super::rest;
@@ -146,5 +147,15 @@ async fn comment(session: &Session<'_>, urn: &str, text: &str) -> Result<(), Fai
     if reply.status.is_success() {
         return Ok(());
     }
-    Err(classify(&reply, Effect::Follows, session.api.now))
+    let failure = classify(&reply, Effect::Follows, session.api.now);
+    if reply.status.as_u16() != 403 {
+        return Err(failure);
+    }
+    let scope = comment_scope(&session.post.account);
+    Err(Failure::Rejected {
+        reason: failure
+            .reason()
+            .clone()
+            .but(&format!("comments need the scope {scope}")),
+    })
 }

@@ -125,6 +125,12 @@ pub(super) fn thread_of(session: &Session<'_>) -> Result<Option<String>, Failure
     }
 }
 
+/// Under which name and with which picture it appears, where the post says so.
+pub(super) fn guise(content: &Content) -> impl Iterator<Item = (&'static str, &str)> {
+    let names = ["username", "icon_emoji", "icon_url"].into_iter();
+    names.filter_map(|name| Some((name, text(content, name)?)))
+}
+
 /// The arguments of `chat.postMessage`.
 pub(super) fn arguments(session: &Session<'_>) -> Result<Value, Failure> {
     let post = session.post;
@@ -140,10 +146,8 @@ pub(super) fn arguments(session: &Session<'_>) -> Result<Value, Failure> {
     if let Some(unfurl) = flag(content, "unfurl") {
         set("unfurl_media", unfurl.into());
     }
-    for name in ["username", "icon_emoji", "icon_url"] {
-        if let Some(value) = text(content, name) {
-            set(name, value.into());
-        }
+    for (name, value) in guise(content) {
+        set(name, value.into());
     }
     if let Some(thread) = thread_of(session)? {
         set("thread_ts", thread.into());

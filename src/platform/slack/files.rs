@@ -243,6 +243,9 @@ fn completion(
     if !comment.is_empty() {
         form.push(("initial_comment", comment));
     }
+    for (name, value) in content::guise(content) {
+        form.push((name, value.to_owned()));
+    }
     if let Some(thread) = content::thread_of(session)? {
         form.push(("thread_ts", thread));
     }

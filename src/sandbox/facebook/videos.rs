@@ -148,6 +148,13 @@ impl Video {
         self.received.is_some() && family != Some(Family::Video)
     }
 
+    /// Whether it is left to a person: Meta takes vertical videos of the feed for reels, and makes drafts of them.
+    fn is_draft(&self) -> bool {
+        let sides = self.received.as_ref();
+        let sides = sides.and_then(|video| video.width.zip(video.height));
+        self.kind == Kind::Post && sides.is_some_and(|(width, height)| height > width)
+    }
+
     fn status(&self, bytes_name: &str) -> Value {
         let whole = self.received.is_some();
         let ready = self
@@ -158,6 +165,11 @@ impl Video {
                 "error",
                 json!({"status": "error", "error": {"message": "The file is no video that can be played."}}),
                 json!({"status": "not_started"}),
+            ),
+            (Some(_), Some(_)) if self.is_draft() => (
+                "ready",
+                json!({"status": "complete"}),
+                json!({"status": "not_started", "publish_status": "draft"}),
             ),
             (Some((_, at)), Some(_)) => (
                 "ready",
@@ -198,7 +210,7 @@ impl Video {
             "description": self.text,
             "created_time": graph::time(self.made),
             "updated_time": graph::time(self.made),
-            "published": self.finished.is_some() && !self.is_broken(),
+            "published": self.finished.is_some() && !self.is_broken() && !self.is_draft(),
         });
         node.as_object().cloned().unwrap_or_default()
     }
@@ -553,7 +565,7 @@ fn finish_reel(asked: &Asked<'_, '_>, page: &str, kind: Kind) -> Result<Reply, G
 fn publish(world: &mut World, id: &str) -> Option<Response> {
     let video = world.facebook.videos.get_mut(id)?;
     video.finished = Some((Instant::now(), super::super::wall_clock()));
-    if video.is_broken() {
+    if video.is_broken() || video.is_draft() {
         return None;
     }
     let (page, kind, media) = (video.page.clone(), video.kind, video.media());

@@ -14,8 +14,8 @@ use super::super::world::Platform;
 use super::{check_headers, error, is_urn, refuse};
 
 /// The scopes of a token that does not say which it has.
-const ALL_SCOPES: &str = "openid,profile,w_member_social,r_organization_social,rw_organization_admin,\
-                          w_organization_social";
+const ALL_SCOPES: &str = "openid,profile,w_member_social,w_member_social_feed,r_organization_social,\
+                          rw_organization_admin,w_organization_social,w_organization_social_feed";
 /// The documentation's own sample: minutes, where its text says seconds.
 const REFRESH_TOKEN_LIVES: u64 = 525_600;
 
@@ -53,8 +53,9 @@ pub(super) fn userinfo(call: &Call<'_>) -> Result<Reply, Refused> {
     }))
 }
 
-/// `GET /v2/organizationalEntityAcls?q=roleAssignee`. A token that names no organizations has a role
-/// on every one that has posted or uploaded here.
+/// `GET /rest/organizationAcls?q=roleAssignee`: the roles of the token's member, in pages. A token that names no
+/// organizations has a role on every one that has posted or uploaded here. One of which a page is `closed(…)` to its
+/// member gets no list that names its organizations, too.
 pub(super) fn roles(call: &Call<'_>) -> Result<Reply, Refused> {
     let token = check_headers(call, "rw_organization_admin|r_organization_admin")?;
     let query = call.query();
@@ -62,8 +63,21 @@ pub(super) fn roles(call: &Call<'_>) -> Result<Reply, Refused> {
         let message = "The parameter q must be roleAssignee";
         return Err(error(400, None, Some("ILLEGAL_ARGUMENT"), message));
     }
+    if query.get("projection").is_some() && mark(token, "closed").is_some() {
+        return Err(refuse(Refusal::NoScope { needed: "" }).into());
+    }
+    let number = |name: &str, usual: usize| match query.get(name).map(str::parse) {
+        None => Ok(usual),
+        Some(Ok(number)) => Ok(number),
+        Some(Err(_)) => {
+            let message = format!("The parameter {name} must be a number");
+            Err(error(400, None, Some("ILLEGAL_ARGUMENT"), &message))
+        }
+    };
+    let (start, count) = (number("start", 0)?, number("count", 10)?.min(100));
     let state = query.get("state").unwrap_or("APPROVED");
     let role = query.get("role").unwrap_or("ADMINISTRATOR");
+    let member = mark(token, "member").unwrap_or("sandbox");
     let mut world = call.flight.twin.world();
     let organizations: BTreeSet<String> = if let Some(list) = mark(token, "organizations") {
         let ids = list.split(',').map(str::trim).filter(|id| !id.is_empty());
@@ -74,23 +88,48 @@ pub(super) fn roles(call: &Call<'_>) -> Result<Reply, Refused> {
         let known = known.filter(|urn| is_urn(urn, &["organization"]));
         known.map(str::to_owned).collect()
     };
-    let has_names = query.get("projection").is_some();
-    let elements = organizations.iter().map(|urn| {
-        let mut element = json!({"role": role, "state": state, "organizationalTarget": urn});
-        if has_names {
-            let id = urn.rsplit(':').next().unwrap_or_default();
-            element["organizationalTarget~"] = json!({"localizedName": format!("Page {id}")});
-        }
-        element
-    });
     // All of them have that one role, and none is still asked for.
-    let elements: Vec<Value> = if (role, state) == ("ADMINISTRATOR", "APPROVED") {
-        elements.collect()
-    } else {
-        Vec::new()
-    };
+    let has_it = (role, state) == ("ADMINISTRATOR", "APPROVED");
+    let listed = organizations.iter().filter(|_| has_it);
+    let elements: Vec<Value> = listed
+        .skip(start)
+        .take(count)
+        .map(|urn| {
+            json!({
+                "role": role, "state": state, "organization": urn,
+                "roleAssignee": format!("urn:li:person:{member}"),
+            })
+        })
+        .collect();
+    let mut links = Vec::new();
+    if has_it && start + count < organizations.len() {
+        let next = start + count;
+        links.push(json!({
+            "rel": "next", "type": "application/json",
+            "href": format!("/rest/organizationAcls?q=roleAssignee&state={state}&start={next}&count={count}"),
+        }));
+    }
+    let body = json!({
+        "elements": elements, "paging": {"start": start, "count": count, "links": links},
+    });
     Ok(world.step(Platform::Linkedin, Step::Status, refuse, |_| {
-        wire::json(StatusCode::OK, json!({"elements": elements}))
+        wire::json(StatusCode::OK, body)
+    }))
+}
+
+/// `GET /rest/organizations/{id}`, for those who administer it.
+pub(super) fn organization(call: &Call<'_>, id: &str) -> Result<Reply, Refused> {
+    let token = check_headers(call, "rw_organization_admin|r_organization_admin")?;
+    if !may_write_as(token, &format!("urn:li:organization:{id}")) {
+        return Err(refuse(Refusal::NoScope { needed: "" }).into());
+    }
+    let body = json!({
+        "id": id.parse::<u64>().unwrap_or_default(), "localizedName": format!("Page {id}"),
+        "vanityName": format!("page-{id}"),
+    });
+    let mut world = call.flight.twin.world();
+    Ok(world.step(Platform::Linkedin, Step::Status, refuse, |_| {
+        wire::json(StatusCode::OK, body)
     }))
 }
 

@@ -8,7 +8,7 @@ use super::super::steps::Step;
 use super::super::wire::{self, Call, Refusal, Refused, Reply};
 use super::super::world::Platform;
 use super::{
-    EITHER, check_author, check_headers, check_known, invalid, is_urn, object, refuse, required,
+    COMMENTS, check_author, check_headers, check_known, invalid, is_urn, object, refuse, required,
     required_at,
 };
 
@@ -16,7 +16,7 @@ const MAX_CHARS: usize = 1250;
 
 /// `POST /rest/socialActions/{urn}/comments`.
 pub(super) fn create(call: &Call<'_>, urn: &str) -> Result<Reply, Refused> {
-    check_headers(call, EITHER)?;
+    check_headers(call, COMMENTS)?;
     let body = object(call)?;
     check_known(&body, "", &["actor", "object", "message"])?;
     let actor = required(&body, "actor")?;
