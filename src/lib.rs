@@ -60,7 +60,7 @@
 //!    │ │  tried later    │  │  └─────────────────────▶ failed
 //!    │ └─ or not started ┘  │  sent, but no answer
 //!    │                      └────────────────────────▶ unconfirmed ──▶ published, pending
-//!    │                                                  (looked up by later runs, or a person looks)
+//!    │                                   (looked up in the run, by later ones, or a person looks)
 //!    └── older than its expiry ▶ expired             a person: pending ▶ canceled
 //! ```
 //!
@@ -71,7 +71,8 @@
 //! - Only a claim makes a [`post::ClaimedPost`], and a platform accepts nothing else.
 //! - [`publish::all`] cannot fail, so the commit always runs. A panic, a hang, a 50 MB reply stay with their post.
 //! - A request declares its [`http::Effect`] before it is sent. What publishes is sent again only if it surely was not
-//!   accepted; else the post is `unconfirmed`, and nothing sends it again before its platform was asked.
+//!   accepted; else the post is in doubt, and nothing sends it again before its platform was asked. Each platform says how
+//!   ([`platform::Platform::look_up`]); when, and what follows, is [`publish`]'s alone.
 //! - Where there is a state directory, no such request leaves before the journal knows of it: a run that is killed leaves
 //!   in doubt only what was in flight.
 //! - Every write after the claim carries the claim, and its row count is compared: another run's outcome is never

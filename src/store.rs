@@ -5,6 +5,7 @@
 //! the same names, and `diff -r` is the review. Everything runs in explicit transactions with unnamed statements,
 //! which is what poolers in transaction mode need.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -245,6 +246,9 @@ pub struct Preview {
     pub posts: Vec<(ClaimedPost, Option<String>)>,
 }
 
+/// Where a post stands in the claim's order, what is to be done with it, and until when a run that died held it.
+type Place = (i64, Action, Option<DateTime<Utc>>);
+
 #[derive(Deserialize)]
 struct DueRow<T = ClaimedPost> {
     now: DateTime<Utc>,
@@ -253,7 +257,7 @@ struct DueRow<T = ClaimedPost> {
     #[serde(default)]
     held_by: Option<String>,
     #[serde(default)]
-    places: Option<std::collections::HashMap<PostId, (i64, Action, Option<DateTime<Utc>>)>>,
+    places: Option<HashMap<PostId, Place>>,
 }
 
 /// What can be read of a post in any case: the database sees to its shape. What an application wrote freely (JSON of any

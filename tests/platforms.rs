@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use publisher::platform;
 use serde_json::{Value, json};
-use support::stage::{Ending, SHORT, Stage};
+use support::stage::{Ending, SHORT, Stage, client, told};
 use tempfile::NamedTempFile;
 use tokio::net::TcpListener;
 
@@ -41,6 +41,33 @@ impl World {
             "youtube" => json!({"body": "Hi", "media": [{"path": self.video.path()}]}),
             _ => json!({"body": "Hi (you) & #all", "link": "https://example.com/?a&b"}),
         }
+    }
+
+    /// The same with that text.
+    fn saying(&self, text: &str) -> Value {
+        match self.stage.platform.name() {
+            "instagram" => {
+                json!({"body": text, "media": [{"url": self.stage.sample("1080x1080.jpg")}]})
+            }
+            "youtube" => json!({
+                "body": "A clip", "media": [{"path": self.video.path()}],
+                "options": {"title": text.trim().replace(['<', '>'], "")},
+            }),
+            _ => json!({"body": text}),
+        }
+    }
+
+    /// The account has a post with that text, which nothing marks as ours.
+    async fn shows(&self, text: &str) {
+        if self.stage.platform.name() != "slack" {
+            let ending = self.stage.publish(self.saying(text)).await;
+            assert_eq!(ending.verdict, "done", "{}", ending.message);
+            return;
+        }
+        let message = json!({"channel": self.stage.external_id, "text": text});
+        let url = format!("{}/slack/api/chat.postMessage", self.stage.url);
+        let request = client().post(url).bearer_auth("good").json(&message);
+        assert!(request.send().await.unwrap().status().is_success());
     }
 
     /// Publishes until there is nothing more to do at once.
@@ -163,6 +190,57 @@ async fn a_doubt_never_publishes_twice() {
             let fits = verdict == "done" || verdict == "not seen" && !was_seen;
             assert!(fits, "{platform}: {fault}: {verdict}: {}", second.message);
             assert!(world.posts().await.len() <= 1, "{platform}: {fault}");
+        }
+    }
+}
+
+/// What platforms do to texts, and what a look-up may make of it. Nothing of it is taken for another post: that would be
+/// sent again.
+#[tokio::test]
+async fn a_text_that_the_platform_changed_is_not_called_absent() {
+    const CHANGES: [(&str, &str, &str); 9] = [
+        ("  Hello  there, all\r\n", "Hello there, all", "live"),
+        ("Cafe\u{301} is open", "Caf\u{e9} is open", "live"),
+        ("We \u{2764}\u{fe0f} it all", "We \u{2764} it all", "live"),
+        ("Hi (you) & #all of us", "Hi you all of us", "unclear"),
+        (
+            "Thanks @anna_k for the help",
+            "Thanks Anna Karlsson for the help",
+            "unclear",
+        ),
+        (
+            "Read https://example.com/a/long/path today",
+            "Read https://lnkd.in/abc today",
+            "unclear",
+        ),
+        (
+            "Our new product is here, and it is quick",
+            "Our new product is here\u{2026}",
+            "unclear",
+        ),
+        (
+            "Well done \u{1f44d}\u{1f3fd}",
+            "Well done \u{1f44d}",
+            "live",
+        ),
+        ("Our new product is here", "Good morning", "not seen"),
+    ];
+    for platform in platform::names() {
+        for (sent, listed, expected) in CHANGES {
+            let world = World::with(platform, &[]).await;
+            world.shows(listed).await;
+            assert_eq!(world.posts().await.len(), 1, "{platform}");
+            let found = world.stage.look_up(world.saying(sent), None).await.unwrap();
+            let told = told(&found);
+            // Slack knows its own messages by their mark. Without it they are never sure.
+            let expected = match (platform, expected) {
+                ("slack", "live") => "unclear",
+                _ => expected,
+            };
+            assert!(
+                told.starts_with(expected),
+                "{platform}: {sent:?} as {listed:?}: {told}"
+            );
         }
     }
 }

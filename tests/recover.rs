@@ -4,6 +4,8 @@
 
 mod support;
 
+use chrono::TimeDelta;
+use publisher::schedule::Clock;
 use serde_json::json;
 use support::world::{ROUNDS, SHORT_RUN, World, post, signal};
 
@@ -66,6 +68,66 @@ on_both! {
         world.faults(&[]);
         assert_eq!(world.run_until_quiet(), "published 5");
         world.published_once();
+    }
+
+    /// The run that sent it asks after it a few seconds later, and then sends what follows it.
+    fn what_was_accepted_and_not_answered_is_found_in_the_same_run(world: World) {
+        world.one_for_each();
+        world.execute(&format!(
+            "UPDATE posts SET options = '{}' WHERE account_id <> (SELECT id FROM accounts WHERE platform = 'youtube')",
+            json!({"first_comment": "First!"})
+        ));
+        world.faults(&["*:500-after-accept"]);
+        world.run(&[]).exits(0);
+        assert_eq!(world.statuses(), "published 5");
+        world.published_once();
+        let posts = world.get("api/posts");
+        let comments = posts.as_array().unwrap().iter().map(|post| post["comments"].as_array().unwrap().len());
+        assert_eq!(comments.sum::<usize>(), 4, "{posts:#}");
+    }
+
+    /// A platform's list may lag behind: what it does not show yet is not sent again at once.
+    fn what_is_not_listed_is_sent_again_only_after_a_while(world: World) {
+        world.due([post(world.account("facebook", 1, "alder"), "Hello, Page")]);
+        world.faults(&["facebook:reset"]);
+        let run = world.run(&[]).exits(1);
+        assert_eq!(world.statuses(), "unconfirmed 1");
+        assert!(run.stderr.contains("it does not show so far"), "{run:?}");
+        // Nor right after the lease of a run that died while it may have sent it.
+        world.faults(&[]);
+        let claim = "00000000-0000-4000-8000-000000000001";
+        let ended = |seconds_ago: i64| {
+            let at = Clock::host().now() - TimeDelta::seconds(seconds_ago);
+            let at = at.format("%Y-%m-%dT%H:%M:%S%.3fZ");
+            world.execute(&format!(
+                "UPDATE posts SET status = 'publishing', claim = '{claim}', lease_until = '{at}'"
+            ));
+        };
+        ended(30);
+        world.run(&[]).exits(1);
+        assert_eq!((world.statuses().as_str(), world.stat("/published")), ("unconfirmed 1", 0));
+        ended(90);
+        world.run(&[]).exits(0);
+        world.run(&[]).exits(0);
+        assert_eq!((world.statuses().as_str(), world.stat("/published")), ("published 1", 1));
+    }
+
+    /// What is not live is sent again from where its upload stands: no second session is begun.
+    fn an_upload_in_doubt_goes_on_where_it_stands(world: World) {
+        std::fs::write(world.path("clip.mp4"), vec![7_u8; 9 << 20]).unwrap();
+        let account = world.account("youtube", 1, "birch");
+        let clip = post(account, "A clip").with("media", json!([{"path": world.path("clip.mp4")}]));
+        world.due([clip.with("options", json!({"title": "A clip"}))]);
+        // The last chunk alone is not taken, and nobody tells in this run what became of it.
+        world.faults(&["youtube/publish:reset", "youtube/status:500"]);
+        world.run(&[]).exits(1);
+        assert_eq!(world.statuses(), "unconfirmed 1");
+        world.faults(&["youtube/prepare:500"]);
+        world.let_time_pass();
+        world.run(&[]).exits(0);
+        world.let_time_pass();
+        world.run(&[]).exits(0);
+        assert_eq!((world.statuses().as_str(), world.stat("/published")), ("published 1", 1));
     }
 
     fn what_was_not_accepted_is_sent_again(world: World) {

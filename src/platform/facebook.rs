@@ -12,7 +12,8 @@
 //! - **Idempotency**: none. Error 506 reports identical content, which is a hint and no proof. A video or a reel has its
 //!   id before it is published, and its status tells what became of it.
 //! - **Look-up**: that status; `GET /{page}/published_posts`, by text and time, or by the ids of photos that are known;
-//!   `GET /{page}/videos` and `/video_reels`, which prove nothing by what they lack: a video is processed first.
+//!   `GET /{page}/videos` and `/video_reels`, which prove nothing by what they lack: a video is processed first, and of
+//!   some vertical ones of the feed Meta makes drafts (the status tells, and nobody sees them).
 //! - **Doubts**: how many photos a post may have (other tools stop at 10), how large a video may be (Meta's pages say
 //!   1 GB, 1.75 GB, 2 GB and 10 GB) and how long a title may be. Whether error 6000 passes: it is tried again. What a
 //!   second `finish` of the same reel does: it is sent only if the first one surely did nothing, and the same id can't
@@ -24,9 +25,9 @@
 //! | post | none | FEED, with `link` |
 //! | post | a photo at a URL | PHOTOS |
 //! | post | a photo from a file, or up to 10 photos | photos, unpublished; FEED |
-//! | post | a video at a URL | VIDEOS; Facebook fetches it and shows it when it is processed |
-//! | post | a video from a file | videos: start, transfer …; FINISH |
-//! | reel | a video | `video_reels`: start, the bytes or their URL to rupload; FINISH; its status |
+//! | post | a video at a URL | VIDEOS; its status, until Facebook shows it |
+//! | post | a video from a file | videos: start, transfer …; FINISH; its status |
+//! | reel | a video | `video_reels`: start, the bytes or their URL to rupload, its status until all is there; FINISH; its status |
 //! | story | a photo | photos, unpublished; `PHOTO_STORIES` |
 //! | story | a video | as a reel's, with `video_stories` |
 //!

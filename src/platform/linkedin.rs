@@ -3,8 +3,8 @@
 //! - **Version**: header `LinkedIn-Version`, 202609 unless configured. Each lives about a year; then LinkedIn answers
 //!   426 to everything until the setting changes.
 //! - **Auth**: bearer, `w_member_social` for people, `w_organization_social` for organizations (with a role on the
-//!   page); 60 days. Only approved applications get refresh tokens, which live for a year; refreshing does not prolong
-//!   that.
+//!   page); first comments take `w_member_social_feed` or `w_organization_social_feed`, too. 60
+//!   days. Only approved applications get refresh tokens, which live for a year; refreshing does not prolong that.
 //! - **Limits** (2026-09): in `FIGURES`. Posts a day 150 for a member and 100,000 for an app, and what leads to a post
 //!   counts, too: a picture takes two requests. No header tells when a limit ends; daily ones end at midnight UTC.
 //! - **Idempotency**: none, but identical content is refused for a while with 422, naming the post that exists. So a
@@ -16,8 +16,7 @@
 //!   how long identical content is refused. A video's least and greatest size are read as 76,800 and 500,000,000
 //!   bytes. A GIF's frames (at most 250) and a document's pages (at most 300) are left to LinkedIn, and so is the size
 //!   of a picture's file, for which no limit is published. Whether a document's state can be asked for with a member's
-//!   token is not known; a refusal counts as "wait a little". Some applications may need `w_member_social_feed` or
-//!   `w_organization_social_feed` for comments since 2026-05.
+//!   token is not known; a refusal counts as "wait a little".
 //! - The account's `external_id` is its URN: `urn:li:person:…` or `urn:li:organization:…`.
 //!
 //! | kind | content |

@@ -8,10 +8,9 @@
 //! - **Limits** (2026-08): text 40,000 characters, a section 3,000, 50 blocks, Markdown 12,000; about one message a
 //!   second and channel, bursts tolerated.
 //! - **Idempotency**: none. Our id travels in `metadata`; a file has its id before its message is sent.
-//! - **Look-up**: `conversations.history` or `conversations.replies` with the metadata; `files.info` for a file's shares.
-//!   Found is live; what is not found after half a minute stays in doubt. Minutes later the channel is read completely
-//!   from before the post's time on: only then what is not there is sent again. A message with files has no metadata;
-//!   without its files' ids it is known by its text and their number.
+//! - **Look-up**: `files.info` for a file's shares; `conversations.history` or `conversations.replies`, read back to the
+//!   post's time, by the metadata. A message with files has none; without its files' ids it is known by its text and
+//!   their number.
 //! - **Errors**: HTTP 200 with `ok: false` and a code; only rate limits use a status (429).
 //! - **Doubts**: how Slack counts characters is not said; they are counted with `&`, `<` and `>` escaped, as they are
 //!   sent. Nothing says how long the text beside files may be (taken as a message's), or how many files a message may

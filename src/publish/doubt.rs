@@ -109,12 +109,14 @@ pub(super) fn decide(
 ) -> Next {
     match looked {
         Ok(Found::Live(post)) => published(job, post, breaker, context),
-        Ok(Found::Resend(from)) => resend(job, from, context),
-        Ok(Found::NotSeen(from)) if has_had_time(job, context) => resend(job, from, context),
+        Ok(Found::Resend(from)) => resend(job, from.as_ref(), context),
+        Ok(Found::NotSeen(from)) if has_had_time(job, context) => {
+            resend(job, from.as_ref(), context)
+        }
         Ok(Found::NotSeen(_)) => keeps(job, "it does not show so far", None, breaker, context),
         Ok(Found::Unclear(why)) => keeps(job, why, None, breaker, context),
         Ok(Found::Unknown(why)) => keeps(job, why, NEVER, breaker, context),
-        Err(failure) => failed(job, failure, breaker, context),
+        Err(failure) => failed(job, &failure, breaker, context),
     }
 }
 
@@ -149,10 +151,10 @@ fn keeps(
 }
 
 /// It is not live: it is sent again at once, by this run if it sent it before.
-fn resend(job: &Job, from: Option<Value>, context: &Context<'_>) -> Next {
+fn resend(job: &Job, from: Option<&Value>, context: &Context<'_>) -> Next {
     let was_sent_here = job.doubt.take().is_some();
     job.trail.sent.set(None);
-    job.keep(from.as_ref(), context);
+    job.keep(from, context);
     let now = context.clock.now();
     if was_sent_here
         && job.resends.get() < RESENDS
@@ -180,9 +182,9 @@ fn resend(job: &Job, from: Option<Value>, context: &Context<'_>) -> Next {
 }
 
 /// A look that failed.
-fn failed(job: &Job, failure: Failure, breaker: &Breaker, context: &Context<'_>) -> Next {
+fn failed(job: &Job, failure: &Failure, breaker: &Breaker, context: &Context<'_>) -> Next {
     let state = breaker.state(job.post.account.id);
-    let (after, otherwise) = match &failure {
+    let (after, otherwise) = match failure {
         Failure::Retry { after, .. } => (*after, state),
         Failure::RateLimited { after, scope, .. } => {
             let otherwise = match scope {

@@ -236,9 +236,9 @@ impl Job {
     pub(super) fn redact_outcome(&self, outcome: &mut Outcome) {
         if let Some(reason) = outcome.reason_mut() {
             self.redact(&mut reason.message);
-            let code = reason.code.as_mut();
-            code.into_iter()
-                .for_each(|code| code.reword(|text| self.redact(text)));
+            if let Some(code) = &mut reason.code {
+                code.reword(|text| self.redact(text));
+            }
         }
     }
 

@@ -125,7 +125,7 @@ on_both! {
         }
         let csv = format!("account,body,media,scheduled_at\n1,from a file,{object},now\n1,x,S3://bucket-1/none.jpg,now\n");
         std::fs::write(world.path("a.csv"), &csv).unwrap();
-        refused(tell(&["posts", "import", "a.csv"]), 1, &["a.csv:3:3: media: media 1 (s3://bucket-1/none.jpg)", "no such object"]);
+        refused(tell(&["posts", "import", "a.csv"]), 1, &["a.csv:3:3: media: media 1 (S3://bucket-1/none.jpg)", "no such object"]);
         std::fs::write(world.path("a.csv"), csv.lines().take(2).collect::<Vec<_>>().join("\n")).unwrap();
         tell(&["posts", "import", "a.csv"]).exits(0);
         tell(&["run"]).exits(0);

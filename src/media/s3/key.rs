@@ -6,6 +6,7 @@
 
 use hmac::{Hmac, Mac};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use sha2::digest::Output;
 use sha2::{Digest, Sha256};
 use url::Url;
 
@@ -53,14 +54,11 @@ pub(super) fn address(safe: &Url, key: &str, secret: &str) -> Option<Url> {
         "AWS4-HMAC-SHA256\n{date}\n{scope}\n{:x}",
         Sha256::digest(request)
     );
-    let first = format!("AWS4{secret}").into_bytes();
-    let signing = scope
-        .split('/')
-        .fold(first, |key, part| hmac(&key, part.as_bytes()));
-    let signature: String = hmac(&signing, to_sign.as_bytes())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let mut signing = format!("AWS4{secret}").into_bytes();
+    for part in scope.split('/') {
+        signing = hmac(&signing, part.as_bytes()).to_vec();
+    }
+    let signature = hmac(&signing, to_sign.as_bytes());
 
     // An address with `..` would lead elsewhere; a store reads `%2F` as the `/` that was signed.
     let is_dotted = key.split('/').any(|part| matches!(part, "." | ".."));
@@ -71,7 +69,7 @@ pub(super) fn address(safe: &Url, key: &str, secret: &str) -> Option<Url> {
     };
     let mut url = safe.clone();
     url.set_path(&sent);
-    url.set_query(Some(&format!("{query}&X-Amz-Signature={signature}")));
+    url.set_query(Some(&format!("{query}&X-Amz-Signature={signature:x}")));
     (url.path() == sent).then_some(url)
 }
 
@@ -79,9 +77,9 @@ fn encoded(text: &str) -> String {
     utf8_percent_encode(text, PLAIN).to_string()
 }
 
-fn hmac(key: &[u8], text: &[u8]) -> Vec<u8> {
+fn hmac(key: &[u8], text: &[u8]) -> Output<Sha256> {
     let mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length does");
-    mac.chain_update(text).finalize().into_bytes().to_vec()
+    mac.chain_update(text).finalize().into_bytes()
 }
 
 #[cfg(test)]
