@@ -445,7 +445,12 @@ impl Store {
 
     /// What a claim would find, without claiming it: reads only.
     pub async fn preview(&mut self, request: &Request) -> Result<Preview, StoreError> {
-        let rows = self.due(&PREVIEW, Access::Reads, request).await?;
+        // All of it, however much is due.
+        let whole = Request {
+            limit: u32::MAX,
+            ..request.clone()
+        };
+        let rows = self.due(&PREVIEW, Access::Reads, &whole).await?;
         let now = rows.first().map(|row| row.now);
         let posts = rows
             .into_iter()

@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 use crate::databases::{Databases, Engine, Seed, Template, text};
 use crate::processes::{Programs, Sandbox};
 
+mod backlog;
 mod claim;
 mod empty;
 mod journal;
@@ -62,6 +63,11 @@ pub(crate) const MEASURES: &[Measure] = &[
         name: "claim",
         what: "claiming 500 posts among 1,000,000, against 10,000",
         take: claim::take,
+    },
+    Measure {
+        name: "backlog",
+        what: "claims of 10,000 with 1,000,000 due, and several at once",
+        take: backlog::take,
     },
     Measure {
         name: "memory",

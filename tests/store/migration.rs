@@ -81,12 +81,12 @@ async fn a_database_of_the_version_before_is_brought_up_to_date(world: World) {
     let before = raw.post_row(sound).await;
     let message = configuration(migrate::check(&world.database).await);
     assert!(
-        message.contains("version 1, this program needs 2"),
+        message.contains("version 1, this program needs 3"),
         "{message}"
     );
     assert_eq!(
         migrate::run(&world.database).await.unwrap(),
-        ["0002_bounds"]
+        ["0002_bounds", "0003_queue"]
     );
 
     assert_eq!(raw.post_row(sound).await, before);
@@ -132,8 +132,8 @@ fn configuration(result: Result<impl std::fmt::Debug, StoreError>) -> String {
 async fn make_newer(world: &World) {
     let mut raw = world.raw().await;
     raw.run(match world.backend {
-        Backend::Sqlite => "PRAGMA user_version = 3",
-        Backend::Postgres => "INSERT INTO migrations (version, name) VALUES (3, '0003_next')",
+        Backend::Sqlite => "PRAGMA user_version = 4",
+        Backend::Postgres => "INSERT INTO migrations (version, name) VALUES (4, '0004_next')",
     })
     .await;
 }
@@ -141,7 +141,7 @@ async fn make_newer(world: &World) {
 async fn it_is_made_from_nothing(world: World) {
     assert_eq!(migrate::found(&world.database).await.unwrap(), 0);
     let applied = migrate::run(&world.database).await.unwrap();
-    assert_eq!(applied, ["0001_publisher", "0002_bounds"]);
+    assert_eq!(applied, ["0001_publisher", "0002_bounds", "0003_queue"]);
     assert_eq!(
         migrate::found(&world.database).await.unwrap(),
         migrate::version()
@@ -174,11 +174,11 @@ async fn several_migrations_at_once_apply_it_once(world: World) {
         .into_iter()
         .flat_map(|run| run.expect("each succeeds"))
         .collect();
-    assert_eq!(applied, ["0001_publisher", "0002_bounds"]);
+    assert_eq!(applied, ["0001_publisher", "0002_bounds", "0003_queue"]);
     migrate::check(&world.database).await.unwrap();
     if world.backend == Backend::Postgres {
         let mut raw = world.raw().await;
-        assert_eq!(raw.number("SELECT count(*) FROM migrations").await, 2);
+        assert_eq!(raw.number("SELECT count(*) FROM migrations").await, 3);
     }
 }
 
@@ -218,10 +218,10 @@ async fn a_newer_schema_is_left_alone(world: World) {
         configuration(migrate::check(&world.database).await),
         configuration(migrate::run(&world.database).await),
     ] {
-        assert!(message.contains("version 3"), "{message}");
+        assert!(message.contains("version 4"), "{message}");
         assert!(message.contains("install a newer publisher"), "{message}");
     }
-    assert_eq!(migrate::found(&world.database).await.unwrap(), 3);
+    assert_eq!(migrate::found(&world.database).await.unwrap(), 4);
     assert_eq!(raw.dump().await, before);
 }
 

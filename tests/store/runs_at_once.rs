@@ -48,13 +48,16 @@ async fn each_post_is_claimed_by_one_run(world: World) {
 
 async fn small_claims_at_once_take_everything_in_the_end(world: World) {
     let mut raw = world.raw().await;
-    let account = raw.account("ada", "slack").await;
-    raw.posts(account, 30, 2_000).await;
+    for owner in 0..50 {
+        let account = raw.account(&format!("owner {owner}"), "slack").await;
+        raw.posts(account, 30, 40).await;
+    }
     let mut stores = join_all((0..8).map(|_| world.store())).await;
     let claims = join_all(stores.iter_mut().map(async |store| {
+        let mut raw = world.raw().await;
         let mut ids = Vec::new();
         let mut empty = 0;
-        // A run may find that others hold all that it chose; the next one finds what is left.
+        // A run may find that others hold every account; when they have ended, the next one finds what is left.
         while empty < 3 {
             let request = Request {
                 limit: 60,
@@ -63,11 +66,17 @@ async fn small_claims_at_once_take_everything_in_the_end(world: World) {
             let claim = store.claim(&request).await.unwrap();
             assert!(claim.posts.len() <= 60);
             empty += usize::from(claim.posts.is_empty());
+            raw.run(&format!(
+                "UPDATE posts SET status = 'canceled', lease_until = NULL WHERE claim = '{}' AND status = 'publishing'",
+                request.run
+            ))
+            .await;
             ids.extend(claim.posts.into_iter().map(|post| post.id));
         }
         ids
     }))
     .await;
+    raw.end_the_runs().await;
     let rest = stores[0].claim(&request()).await.unwrap();
     let mut claimed: Vec<PostId> = claims.into_iter().flatten().collect();
     claimed.extend(rest.posts.iter().map(|post| post.id));
@@ -166,6 +175,7 @@ async fn postgres_does_not_wait_for_another_runs_rows() {
         .execute(&mut holder)
         .await
         .unwrap();
+    raw.end_the_runs().await;
     assert_eq!(store.claim(&request()).await.unwrap().posts.len(), 10);
 }
 
@@ -187,6 +197,7 @@ async fn postgres_skips_a_row_that_an_application_holds() {
     assert_eq!(claim.posts.len(), 1);
     assert_eq!(claim.posts[0].id, free);
     raw.run("COMMIT").await;
+    raw.end_the_runs().await;
     let claim = store.claim(&request()).await.unwrap();
     assert_eq!(claim.posts[0].content.body, "being edited");
 }

@@ -31,13 +31,18 @@ pub(super) fn take(world: &World) -> Result<Vec<Row>> {
 }
 
 async fn turns(databases: &Databases, engine: Engine) -> Result<Turns> {
-    let few = fill(databases, engine, "claim_few", FEW).await?;
-    let many = fill(databases, engine, "claim_many", MANY).await?;
+    let filling = |future| Filling {
+        accounts: ACCOUNTS,
+        due: DUE,
+        future,
+    };
+    let few = fill(databases, engine, "claim_few", filling(FEW)).await?;
+    let many = fill(databases, engine, "claim_many", filling(MANY)).await?;
     let mut turns = Turns::default();
     // The first turn warms both sides' caches.
     for turn in 0..=TURNS {
         for (url, times) in [(&many, &mut turns.ours), (&few, &mut turns.bare)] {
-            let time = claim(url).await?;
+            let time = claim(url, DUE).await?;
             if turn > 0 {
                 times.push(time);
             }
@@ -47,23 +52,42 @@ async fn turns(databases: &Databases, engine: Engine) -> Result<Turns> {
     Ok(turns)
 }
 
+/// What a database has.
+#[derive(Clone, Copy)]
+pub(super) struct Filling {
+    pub(super) accounts: usize,
+    pub(super) due: usize,
+    /// Posts that are not due for a day and longer.
+    pub(super) future: usize,
+}
+
 /// A database with so many posts for the future, and among them, evenly spread, those that are due; its URL.
-async fn fill(databases: &Databases, engine: Engine, name: &str, future: usize) -> Result<String> {
+pub(super) async fn fill(
+    databases: &Databases,
+    engine: Engine,
+    name: &str,
+    filling: Filling,
+) -> Result<String> {
+    let Filling {
+        accounts,
+        due,
+        future,
+    } = filling;
     let database = databases.make(engine, name).await?;
     let mut store = Store::open(&database).await?;
-    for (place, (platform, external_id)) in slack_accounts(ACCOUNTS).iter().enumerate() {
+    for (place, (platform, external_id)) in slack_accounts(accounts).iter().enumerate() {
         store
             .add_account(&account(place, platform, external_id)?)
             .await?;
     }
     store.close().await;
-    let total = future + DUE;
-    let every = total / DUE;
+    let total = future + due;
+    let every = total / due;
     let body = "'Post number ' || n || ': the new season starts today. Doors open at nine; bring a friend!'";
     let sql = match engine {
         Engine::Postgres => format!(
             "INSERT INTO publisher.posts (account_id, body, scheduled_at, due_at) \
-             SELECT 1 + n % {ACCOUNTS}, {body}, at, at FROM ( \
+             SELECT 1 + (n / {every}) % {accounts}, {body}, at, at FROM ( \
                  SELECT n, CASE WHEN n % {every} = 0 THEN now() - interval '1 minute' \
                                 ELSE now() + interval '1 day' + n * interval '1 second' END AS at \
                  FROM generate_series(1, {total}) n) numbered"
@@ -71,7 +95,7 @@ async fn fill(databases: &Databases, engine: Engine, name: &str, future: usize) 
         Engine::Sqlite => format!(
             "INSERT INTO posts (account_id, body, scheduled_at, due_at) \
              WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {total}) \
-             SELECT 1 + n % {ACCOUNTS}, {body}, at, at FROM ( \
+             SELECT 1 + (n / {every}) % {accounts}, {body}, at, at FROM ( \
                  SELECT n, strftime('%Y-%m-%dT%H:%M:%fZ', 'now', \
                                     CASE WHEN n % {every} = 0 THEN '-1 minute' ELSE (86400 + n) || ' seconds' END) AS at \
                  FROM numbers)"
@@ -84,7 +108,14 @@ async fn fill(databases: &Databases, engine: Engine, name: &str, future: usize) 
 }
 
 /// How long a run's claim takes on a connection of its own.
-async fn claim(url: &str) -> Result<Duration> {
+pub(super) async fn claim(url: &str, expected: usize) -> Result<Duration> {
+    let (time, claimed) = claimed(url).await?;
+    ensure!(claimed == expected, "{claimed} posts were claimed");
+    Ok(time)
+}
+
+/// The same with how many posts it brought.
+pub(super) async fn claimed(url: &str) -> Result<(Duration, usize)> {
     let database: Database = url.parse().map_err(anyhow::Error::msg)?;
     let request = Request {
         run: Uuid::new_v4(),
@@ -101,16 +132,11 @@ async fn claim(url: &str) -> Result<Duration> {
     let claimed = store.claim(&request).await?;
     let time = began.elapsed();
     store.close().await;
-    ensure!(
-        claimed.posts.len() == DUE,
-        "{} posts were claimed",
-        claimed.posts.len()
-    );
-    Ok(time)
+    Ok((time, claimed.posts.len()))
 }
 
 /// Makes the same posts due again, and leaves no work behind for the next claim.
-async fn put_back(engine: Engine, url: &str) -> Result<()> {
+pub(super) async fn put_back(engine: Engine, url: &str) -> Result<()> {
     let set = "SET status = 'pending', claim = NULL, lease_until = NULL, attempts = 0 WHERE status = 'publishing'";
     match engine {
         Engine::Postgres => {

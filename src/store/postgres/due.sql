@@ -1,36 +1,32 @@
 -- What is due, in the order in which it goes out, and what holds it back. The claim and the dry run both start so.
 -- The one parameter is a JSON object: now (null: the database's clock), schema, expiry_seconds, platforms, owners, ….
-WITH due AS MATERIALIZED (
-    SELECT p.id, p.priority, p.scheduled_at, p.account_id, a.owner, a.platform,
-           CASE WHEN p.status <> 'pending' THEN 'recover'
-                WHEN least(p.scheduled_at + interval '7 days',
-                           coalesce(p.expires_at, p.scheduled_at + make_interval(secs => ($1::jsonb->>'expiry_seconds')::float8)))
-                     <= coalesce(($1::jsonb->>'now')::timestamptz, now()) THEN 'expire'
-                ELSE 'publish' END AS action,
-           width_bucket(extract(epoch FROM coalesce(($1::jsonb->>'now')::timestamptz, now()) - p.scheduled_at),
-                        ARRAY[300.001, 3600.001, 86400.001, 604800.001]) AS class,
-           CASE WHEN a.status <> 'active' THEN 'account:' || a.id || ' is ' || a.status
-                WHEN a.blocked_until > coalesce(($1::jsonb->>'now')::timestamptz, now())
-                THEN 'account:' || a.id || ' is blocked until '
-                     || to_char(a.blocked_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
-                     || coalesce(' (' || a.blocked_reason || ')', '') END AS standing
-    FROM (SELECT id, priority, scheduled_at, account_id, expires_at, status FROM publisher.posts
-          WHERE status = 'pending' AND due_at <= coalesce(($1::jsonb->>'now')::timestamptz, now())
-          UNION ALL
-          SELECT id, priority, scheduled_at, account_id, expires_at, status FROM publisher.posts
-          WHERE status = 'publishing' AND lease_until < coalesce(($1::jsonb->>'now')::timestamptz, now())
-          UNION ALL
-          SELECT id, priority, scheduled_at, account_id, expires_at, status FROM publisher.posts
-          WHERE status = 'unconfirmed' AND due_at <= coalesce(($1::jsonb->>'now')::timestamptz, now())) p
-    -- Asking after a post can wait for its account, and a dead run's posts can't wait for anything.
-    JOIN publisher.accounts a ON a.id = p.account_id
-                             AND (p.status <> 'unconfirmed'
-                                  OR a.status = 'active'
-                                     AND (a.blocked_until IS NULL
-                                          OR a.blocked_until <= coalesce(($1::jsonb->>'now')::timestamptz, now())))
-    WHERE (SELECT max(version) FROM publisher.migrations) = ($1::jsonb->>'schema')::bigint
+WITH RECURSIVE few AS MATERIALIZED (
+    SELECT id, priority, scheduled_at, account_id, expires_at, status FROM publisher.posts
+    WHERE status = 'pending' AND due_at <= coalesce(($1::jsonb->>'now')::timestamptz, now())
+    ORDER BY due_at LIMIT greatest(20000, 2 * ($1::jsonb->>'limit')::bigint) + 1
+),
+-- Where more is due than that, runs take accounts in turn, each with its next posts: no more of a backlog is read than
+-- a claim takes, and runs at once find accounts that no other one holds.
+many AS MATERIALIZED (
+    SELECT count(*) > greatest(20000, 2 * ($1::jsonb->>'limit')::bigint) AS are FROM few
+),
+open AS MATERIALIZED (
+    SELECT a.id, a.owner, a.platform
+    FROM publisher.accounts a
+    WHERE (SELECT are FROM many) AND a.status = 'active'
+      AND (a.blocked_until IS NULL OR a.blocked_until <= coalesce(($1::jsonb->>'now')::timestamptz, now()))
       AND ($1::jsonb->'platforms' = 'null' OR $1::jsonb->'platforms' ? a.platform)
       AND ($1::jsonb->'owners' = 'null' OR $1::jsonb->'owners' ? a.owner)
+      AND NOT EXISTS (SELECT FROM publisher.posts h
+                      WHERE h.account_id = a.id AND h.status = 'publishing' AND h.lease_until >= coalesce(($1::jsonb->>'now')::timestamptz, now()))
+),
+-- For which accounts limits matter now.
+asked AS MATERIALIZED (
+    SELECT a.id AS account_id, a.platform
+    FROM (SELECT DISTINCT account_id FROM few) f JOIN publisher.accounts a ON a.id = f.account_id
+    WHERE NOT (SELECT are FROM many)
+    UNION ALL
+    SELECT id, platform FROM open
 ),
 -- What the platforms allow by their own word, unless a row of `limits` says otherwise for the scope and the window.
 quota AS MATERIALIZED (
@@ -67,22 +63,144 @@ rule AS MATERIALIZED (
              LATERAL (SELECT coalesce(($1::jsonb->>'now')::timestamptz, now())
                              - CASE l."window" WHEN 'minute' THEN interval '1 minute' WHEN 'hour' THEN interval '1 hour'
                                                WHEN 'day' THEN interval '24 hours' ELSE interval '30 days' END AS since) s
-        WHERE EXISTS (SELECT FROM due)
+        WHERE EXISTS (SELECT FROM asked)
         UNION ALL
-        -- Of each account that has something due: what is under way counts when it is published.
+        -- Of each account that may have something due: what is under way counts when it is published.
         SELECT 'account:' || d.account_id, q."window", q.max, ' by the platform', q.max - (
             SELECT count(*) FROM publisher.posts p
             WHERE p.account_id = d.account_id AND p.status = 'published'
               AND p.published_at > coalesce(($1::jsonb->>'now')::timestamptz, now())
                   - CASE q."window" WHEN 'minute' THEN interval '1 minute' WHEN 'hour' THEN interval '1 hour'
                                     WHEN 'day' THEN interval '24 hours' ELSE interval '30 days' END)
-        FROM (SELECT DISTINCT account_id, platform FROM due WHERE action = 'publish') d
+        FROM asked d
         JOIN quota q ON q.per = 'account' AND q.platform = d.platform
         WHERE NOT EXISTS (SELECT FROM publisher.limits o
                           WHERE o.scope = 'account:' || d.account_id AND o."window" = q."window"
                             AND o.action IN ('publish', '*'))
     ) r
     ORDER BY scope, remaining
+),
+-- The priorities that wait, highest first, each by one step through the index.
+level (priority) AS (
+    (SELECT p.priority FROM publisher.posts p
+     WHERE p.status = 'pending' AND (SELECT are FROM many) ORDER BY p.priority DESC LIMIT 1)
+    UNION ALL
+    SELECT (SELECT p.priority FROM publisher.posts p
+            WHERE p.status = 'pending' AND p.priority < l.priority ORDER BY p.priority DESC LIMIT 1)
+    FROM level l WHERE l.priority IS NOT NULL
+),
+-- The classes of lateness as ranges of scheduled_at.
+class (number, since, until) AS (
+    SELECT number, coalesce(($1::jsonb->>'now')::timestamptz, now()) - make_interval(secs => since), coalesce(($1::jsonb->>'now')::timestamptz, now()) - make_interval(secs => until)
+    FROM (VALUES (0, 300.001, -0.001), (1, 3600.001, 300.001), (2, 86400.001, 3600.001), (3, 604800.001, 86400.001))
+         v (number, since, until)
+    UNION ALL
+    SELECT 4, '-infinity', coalesce(($1::jsonb->>'now')::timestamptz, now()) - make_interval(secs => 604800.001)
+),
+ready AS MATERIALIZED (
+    SELECT o.id, o.owner, o.platform,
+           ra.remaining AS account_left, ro.remaining AS owner_left, rp.remaining AS platform_left
+    FROM open o
+    LEFT JOIN rule ra ON ra.scope = 'account:' || o.id
+    LEFT JOIN rule ro ON ro.scope = 'owner:' || o.owner
+    LEFT JOIN rule rp ON rp.scope = 'platform:' || o.platform
+    WHERE least(ra.remaining, ro.remaining, rp.remaining, 1) > 0
+      AND EXISTS (SELECT FROM level l CROSS JOIN LATERAL (
+                      SELECT FROM publisher.posts p
+                      WHERE p.status = 'pending' AND p.priority = l.priority AND p.account_id = o.id
+                        AND p.scheduled_at <= coalesce(($1::jsonb->>'now')::timestamptz, now()) AND p.due_at <= coalesce(($1::jsonb->>'now')::timestamptz, now())
+                      LIMIT 1) p)
+),
+-- How many posts of one account a run can use: what it sends one after the other in a minute, or more where there are
+-- few accounts.
+share AS MATERIALIZED (
+    SELECT least(($1::jsonb->>'limit')::bigint, greatest(128, 2 * ($1::jsonb->>'limit')::bigint / greatest(count(*), 1)))
+           AS posts FROM ready
+),
+-- What of an account waits in one priority and class.
+part AS MATERIALIZED (
+    SELECT r.*, l.priority, c.number AS class, c.since, c.until, n.posts, n.first,
+           row_number() OVER (PARTITION BY l.priority, c.number, r.owner ORDER BY n.first, r.id) AS turn
+    FROM ready r CROSS JOIN level l CROSS JOIN class c CROSS JOIN LATERAL (
+        SELECT count(*) AS posts, min(scheduled_at) AS first FROM (
+            SELECT p.scheduled_at FROM publisher.posts p
+            WHERE p.status = 'pending' AND p.priority = l.priority AND p.account_id = r.id
+              AND p.scheduled_at >= c.since AND p.scheduled_at < c.until AND p.due_at <= coalesce(($1::jsonb->>'now')::timestamptz, now())
+            ORDER BY p.scheduled_at, p.id LIMIT (SELECT posts FROM share)) p) n
+    WHERE l.priority IS NOT NULL AND n.posts > 0
+),
+-- As many as each scope has left, in the queue's order.
+within AS (
+    SELECT * FROM (
+        SELECT part.*,
+               sum(posts) OVER (PARTITION BY id ORDER BY priority DESC, class, turn, first, id) - posts AS of_account,
+               sum(posts) OVER (PARTITION BY owner ORDER BY priority DESC, class, turn, first, id) - posts AS of_owner,
+               sum(posts) OVER (PARTITION BY platform ORDER BY priority DESC, class, turn, first, id) - posts AS of_platform
+        FROM part) p
+    WHERE of_account < coalesce(least(account_left, (SELECT posts FROM share)), (SELECT posts FROM share))
+      AND of_owner < coalesce(owner_left, of_owner + 1) AND of_platform < coalesce(platform_left, of_platform + 1)
+),
+taken AS MATERIALIZED (
+    SELECT * FROM (
+        SELECT within.*, sum(posts) OVER (ORDER BY priority DESC, class, turn, first, id) - posts AS before
+        FROM within) w
+    WHERE before < ($1::jsonb->>'limit')::bigint
+),
+next AS (
+    SELECT p.*
+    FROM taken t CROSS JOIN LATERAL (
+        SELECT p.id, p.priority, p.scheduled_at, p.account_id, p.expires_at, p.status FROM publisher.posts p
+        WHERE p.status = 'pending' AND p.priority = t.priority AND p.account_id = t.id
+          AND p.scheduled_at >= t.since AND p.scheduled_at < t.until AND p.due_at <= coalesce(($1::jsonb->>'now')::timestamptz, now())
+        ORDER BY p.scheduled_at, p.id LIMIT t.posts) p
+),
+-- What is past its expiry is dropped whatever its account's state: the oldest by their time to be looked at.
+old AS (
+    SELECT * FROM (
+        SELECT id, priority, scheduled_at, account_id, expires_at, status FROM publisher.posts
+        WHERE status = 'pending' AND (SELECT are FROM many)
+          AND due_at <= coalesce(($1::jsonb->>'now')::timestamptz, now()) - make_interval(secs => ($1::jsonb->>'expiry_seconds')::float8)
+        ORDER BY due_at LIMIT ($1::jsonb->>'limit')::bigint) o
+    WHERE least(scheduled_at + interval '7 days',
+                coalesce(expires_at, scheduled_at + make_interval(secs => ($1::jsonb->>'expiry_seconds')::float8)))
+          <= coalesce(($1::jsonb->>'now')::timestamptz, now())
+),
+due AS MATERIALIZED (
+    SELECT p.id, p.priority, p.scheduled_at, p.account_id, a.owner, a.platform,
+           CASE WHEN p.status <> 'pending' THEN 'recover'
+                WHEN least(p.scheduled_at + interval '7 days',
+                           coalesce(p.expires_at, p.scheduled_at + make_interval(secs => ($1::jsonb->>'expiry_seconds')::float8)))
+                     <= coalesce(($1::jsonb->>'now')::timestamptz, now()) THEN 'expire'
+                ELSE 'publish' END AS action,
+           width_bucket(extract(epoch FROM coalesce(($1::jsonb->>'now')::timestamptz, now()) - p.scheduled_at),
+                        ARRAY[300.001, 3600.001, 86400.001, 604800.001]) AS class,
+           CASE WHEN a.status <> 'active' THEN 'account:' || a.id || ' is ' || a.status
+                WHEN a.blocked_until > coalesce(($1::jsonb->>'now')::timestamptz, now())
+                THEN 'account:' || a.id || ' is blocked until '
+                     || to_char(a.blocked_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+                     || coalesce(' (' || a.blocked_reason || ')', '')
+                WHEN EXISTS (SELECT FROM publisher.posts h
+                             WHERE h.account_id = a.id AND h.status = 'publishing' AND h.lease_until >= coalesce(($1::jsonb->>'now')::timestamptz, now()))
+                THEN 'account:' || a.id || ': another run is publishing for this account' END AS standing
+    FROM (SELECT * FROM few WHERE NOT (SELECT are FROM many)
+          UNION ALL
+          (SELECT * FROM next UNION SELECT * FROM old)
+          UNION ALL
+          (SELECT id, priority, scheduled_at, account_id, expires_at, status FROM publisher.posts
+           WHERE status = 'publishing' AND lease_until < coalesce(($1::jsonb->>'now')::timestamptz, now())
+           ORDER BY lease_until LIMIT ($1::jsonb->>'limit')::bigint)
+          UNION ALL
+          (SELECT id, priority, scheduled_at, account_id, expires_at, status FROM publisher.posts
+           WHERE status = 'unconfirmed' AND due_at <= coalesce(($1::jsonb->>'now')::timestamptz, now())
+           ORDER BY due_at LIMIT ($1::jsonb->>'limit')::bigint)) p
+    -- Asking after a post can wait for its account, and a dead run's posts can't wait for anything.
+    JOIN publisher.accounts a ON a.id = p.account_id
+                             AND (p.status <> 'unconfirmed'
+                                  OR a.status = 'active'
+                                     AND (a.blocked_until IS NULL OR a.blocked_until <= coalesce(($1::jsonb->>'now')::timestamptz, now())))
+    WHERE (SELECT max(version) FROM publisher.migrations) = ($1::jsonb->>'schema')::bigint
+      AND ($1::jsonb->'platforms' = 'null' OR $1::jsonb->'platforms' ? a.platform)
+      AND ($1::jsonb->'owners' = 'null' OR $1::jsonb->'owners' ? a.owner)
 ),
 -- A scope that has nothing left takes its posts out first, so that they don't use up the places of others.
 standing AS (
