@@ -4,18 +4,22 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::future::join_all;
-use publisher::post::PostId;
+use publisher::post::{Action, PostId};
 use publisher::store::{Request, migrate};
 use serde_json::json;
 use sqlx::PgConnection;
 
-use crate::support::database::{Backend, Raw, World, request};
+use crate::support::database::{Backend, Raw, World, minutes_ago, request};
 
 on_both_databases!(
     each_post_is_claimed_by_one_run,
     small_claims_at_once_take_everything_in_the_end,
     a_claim_and_a_cancellation_do_not_both_win,
     runs_at_once_keep_to_a_limit_together,
+    runs_at_once_share_a_backlog,
+    runs_with_different_filters_keep_to_a_limit_together,
+    an_account_belongs_to_one_living_run,
+    what_is_read_of_a_backlog_is_what_a_claim_takes,
 );
 
 async fn each_post_is_claimed_by_one_run(world: World) {
@@ -100,6 +104,159 @@ async fn runs_at_once_keep_to_a_limit_together(world: World) {
     }))
     .await;
     assert_eq!(claims.iter().sum::<usize>(), 5, "{claims:?}");
+}
+
+/// More than any claim looks at one by one, spread over so many accounts.
+async fn a_backlog(world: &World, accounts: u32, posts: u32) -> Raw {
+    let mut raw = world.raw().await;
+    for number in 0..accounts {
+        raw.account(&format!("owner {}", number % 7), "slack").await;
+    }
+    let at = minutes_ago(30);
+    raw.run(&format!(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {posts})
+         INSERT INTO posts (account_id, body, scheduled_at, due_at) SELECT i % {accounts} + 1, 'due', '{at}', '{at}' FROM n"
+    ))
+    .await;
+    raw
+}
+
+async fn runs_at_once_share_a_backlog(world: World) {
+    let mut raw = a_backlog(&world, 100, 40_000).await;
+    let mut stores = join_all((0..4).map(|_| world.store())).await;
+    let claims = join_all(stores.iter_mut().map(async |store| {
+        let request = Request {
+            limit: 2_000,
+            ..request()
+        };
+        store.claim(&request).await.unwrap().posts
+    }))
+    .await;
+    let counts: Vec<usize> = claims.iter().map(Vec::len).collect();
+    assert_eq!(counts, [2_000; 4]);
+    let distinct: BTreeSet<PostId> = claims.iter().flatten().map(|post| post.id).collect();
+    assert_eq!(distinct.len(), 8_000);
+    // Each of an account's posts went to the same run.
+    for (place, claim) in claims.iter().enumerate() {
+        let accounts: BTreeSet<i64> = claim.iter().map(|post| post.account.id).collect();
+        let others = claims
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != place);
+        let shared = others
+            .flat_map(|(_, claim)| claim)
+            .filter(|post| accounts.contains(&post.account.id));
+        assert_eq!(shared.count(), 0);
+    }
+    assert_eq!(
+        raw.number("SELECT count(*) FROM posts WHERE status = 'publishing'")
+            .await,
+        8_000
+    );
+}
+
+/// Whatever posts a run was started for, what others took counts.
+async fn runs_with_different_filters_keep_to_a_limit_together(world: World) {
+    let mut raw = world.raw().await;
+    let owners: Vec<String> = (0..8).map(|number| format!("owner {number}")).collect();
+    for owner in &owners {
+        let account = raw.account(owner, "linkedin").await;
+        raw.posts(account, 30, 40).await;
+    }
+    raw.limit("platform:linkedin", "day", 120).await;
+    let mut stores = join_all((0..8).map(|_| world.store())).await;
+    let claims = join_all(stores.iter_mut().zip(&owners).map(async |(store, owner)| {
+        let request = Request {
+            owners: vec![owner.clone()],
+            ..request()
+        };
+        store.claim(&request).await.unwrap().posts.len()
+    }))
+    .await;
+    assert_eq!(claims.iter().sum::<usize>(), 120, "{claims:?}");
+}
+
+async fn an_account_belongs_to_one_living_run(world: World) {
+    let mut raw = world.raw().await;
+    let (held, free) = (
+        raw.account("ada", "slack").await,
+        raw.account("bob", "slack").await,
+    );
+    raw.posts(held, 30, 5).await;
+    let old = raw.post(held, 60 * 24 * 3).await;
+    let mut store = world.store().await;
+    let first = Request {
+        limit: 2,
+        platforms: vec!["slack".to_owned()],
+        owners: vec!["ada".to_owned()],
+        ..request()
+    };
+    assert_eq!(store.claim(&first).await.unwrap().posts.len(), 2);
+    raw.post(free, 1).await;
+    // The others' posts, and what needs no platform.
+    let mut others = world.store().await;
+    let preview = others.preview(&request()).await.unwrap();
+    let why: BTreeSet<String> = preview
+        .posts
+        .into_iter()
+        .filter_map(|(_, why)| why)
+        .collect();
+    let expected = format!("account:{held}: another run is publishing for this account");
+    assert_eq!(why, BTreeSet::from([expected]));
+    let claim = others.claim(&request()).await.unwrap();
+    let accounts: Vec<i64> = claim.posts.iter().map(|post| post.account.id).collect();
+    let dropped = claim.posts.iter().filter(|post| post.id == old);
+    assert_eq!(dropped.count(), 1);
+    assert_eq!(accounts.iter().filter(|id| **id == free).count(), 1);
+    assert_eq!(claim.posts.len(), 2);
+    // Of a dead run what it held is looked up, and the rest is free.
+    raw.run(
+        "UPDATE posts SET lease_until = '2020-01-01T00:00:00.000Z' WHERE status = 'publishing'",
+    )
+    .await;
+    let claim = others.claim(&request()).await.unwrap();
+    let recovered = claim
+        .posts
+        .iter()
+        .filter(|post| post.action == Action::Recover);
+    assert_eq!((recovered.count(), claim.posts.len()), (4, 7));
+}
+
+/// By what the server counts: ten times the backlog, and no more rows read.
+async fn what_is_read_of_a_backlog_is_what_a_claim_takes(world: World) {
+    if world.backend == Backend::Sqlite {
+        // Its plan is looked at instead; see `plans`.
+        return;
+    }
+    let counts = "SELECT (t.seq_tup_read + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relid = t.relid))::bigint
+                  FROM pg_stat_user_tables t WHERE t.relid = 'publisher.posts'::regclass";
+    let mut raw = a_backlog(&world, 100, 25_000).await;
+    let mut read = Vec::new();
+    for statistics in ["absent", "fresh", "stale"] {
+        if statistics == "fresh" {
+            raw.run("ANALYZE").await;
+        }
+        if statistics == "stale" {
+            raw.run("INSERT INTO posts (account_id, body, scheduled_at, due_at)
+                     SELECT account_id, body, scheduled_at, due_at FROM posts, generate_series(1, 9) WHERE status = 'pending'")
+                .await;
+        }
+        raw.run("SELECT pg_stat_force_next_flush(); SELECT 1").await;
+        let before = raw.number(counts).await;
+        let mut store = world.store().await;
+        let request = Request {
+            limit: 1_000,
+            ..request()
+        };
+        assert_eq!(store.claim(&request).await.unwrap().posts.len(), 1_000);
+        store.close().await;
+        let sessions = "SELECT count(*) FROM pg_stat_activity
+                        WHERE datname = current_database() AND application_name = 'publisher'";
+        while raw.number(sessions).await > 0 {}
+        read.push(raw.number(counts).await - before);
+        raw.end_the_runs().await;
+    }
+    assert!(read.iter().all(|rows| *rows < 60_000), "{read:?}");
 }
 
 /// Whoever is second sees what the first did.

@@ -111,11 +111,11 @@ ready AS MATERIALIZED (
                         AND p.scheduled_at <= coalesce(($1::jsonb->>'now')::timestamptz, now()) AND p.due_at <= coalesce(($1::jsonb->>'now')::timestamptz, now())
                       LIMIT 1) p)
 ),
--- How many posts of one account a run can use: what it sends one after the other in a minute, or more where there are
--- few accounts.
+-- How many posts of one account a run takes: what it can send one after the other in a minute, and no more than an
+-- eighth of what it takes at all, unless there are few accounts.
 share AS MATERIALIZED (
-    SELECT least(($1::jsonb->>'limit')::bigint, greatest(128, 2 * ($1::jsonb->>'limit')::bigint / greatest(count(*), 1)))
-           AS posts FROM ready
+    SELECT least(l, greatest(1, least(l / 8, 128), 2 * l / greatest(n, 1))) AS posts
+    FROM (SELECT ($1::jsonb->>'limit')::bigint AS l, (SELECT count(*) FROM ready) AS n) given
 ),
 -- What of an account waits in one priority and class.
 part AS MATERIALIZED (
@@ -188,11 +188,11 @@ due AS MATERIALIZED (
           UNION ALL
           (SELECT id, priority, scheduled_at, account_id, expires_at, status FROM publisher.posts
            WHERE status = 'publishing' AND lease_until < coalesce(($1::jsonb->>'now')::timestamptz, now())
-           ORDER BY lease_until LIMIT ($1::jsonb->>'limit')::bigint)
+           ORDER BY lease_until LIMIT greatest(20000, 2 * ($1::jsonb->>'limit')::bigint))
           UNION ALL
           (SELECT id, priority, scheduled_at, account_id, expires_at, status FROM publisher.posts
            WHERE status = 'unconfirmed' AND due_at <= coalesce(($1::jsonb->>'now')::timestamptz, now())
-           ORDER BY due_at LIMIT ($1::jsonb->>'limit')::bigint)) p
+           ORDER BY due_at LIMIT greatest(20000, 2 * ($1::jsonb->>'limit')::bigint))) p
     -- Asking after a post can wait for its account, and a dead run's posts can't wait for anything.
     JOIN publisher.accounts a ON a.id = p.account_id
                              AND (p.status <> 'unconfirmed'

@@ -123,10 +123,11 @@ ready AS MATERIALIZED (
                   WHERE p.status = 'pending' AND p.priority = l.priority AND p.account_id = o.id
                     AND p.scheduled_at <= (SELECT now FROM clock) AND p.due_at <= (SELECT now FROM clock))
 ),
--- How many posts of one account a run can use: what it sends one after the other in a minute, or more where there are
--- few accounts.
+-- How many posts of one account a run takes: what it can send one after the other in a minute, and no more than an
+-- eighth of what it takes at all, unless there are few accounts.
 share AS MATERIALIZED (
-    SELECT min(?1->>'limit', max(128, 2 * (?1->>'limit') / max(count(*), 1))) AS posts FROM ready
+    SELECT min(?1->>'limit',
+               max(1, min((?1->>'limit') / 8, 128), 2 * (?1->>'limit') / max((SELECT count(*) FROM ready), 1))) AS posts
 ),
 -- What of an account waits in one priority and class.
 part AS MATERIALIZED (
@@ -201,11 +202,11 @@ due AS MATERIALIZED (
           UNION ALL
           SELECT * FROM (SELECT id, priority, scheduled_at, account_id, expires_at, status FROM posts
                          WHERE status = 'publishing' AND lease_until < (SELECT now FROM clock)
-                         ORDER BY lease_until LIMIT ?1->>'limit')
+                         ORDER BY lease_until LIMIT max(20000, 2 * (?1->>'limit')))
           UNION ALL
           SELECT * FROM (SELECT id, priority, scheduled_at, account_id, expires_at, status FROM posts
                          WHERE status = 'unconfirmed' AND due_at <= (SELECT now FROM clock)
-                         ORDER BY due_at LIMIT ?1->>'limit')) p
+                         ORDER BY due_at LIMIT max(20000, 2 * (?1->>'limit')))) p
     -- Asking after a post can wait for its account, and a dead run's posts can't wait for anything.
     CROSS JOIN accounts a ON a.id = p.account_id
                    AND (p.status <> 'unconfirmed'
