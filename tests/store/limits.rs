@@ -135,8 +135,7 @@ async fn what_is_in_flight_or_unconfirmed_counts(world: World) {
     raw.limit("owner:ada", "hour", 4).await;
     let columns = json!({"status": "publishing", "claim": Uuid::new_v4().to_string(),
                          "lease_until": minutes_ago(-5)});
-    let other = raw.account("ada", "facebook").await;
-    raw.post_with(other, 60 * 24 * 2, columns).await;
+    raw.post_with(account, 60 * 24 * 2, columns).await;
     let columns = json!({"status": "unconfirmed", "due_at": "9999-12-31T00:00:00.000Z"});
     raw.post_with(account, 5, columns).await;
     raw.posts(account, 5, 10).await;

@@ -125,7 +125,6 @@ async fn postgres_reads_little_to_count_for_limits() {
         wait_for_the_stores_session_to_end(&mut raw).await;
         let read = raw.number(counts).await - before;
         assert!(read < 3_000, "statistics {statistics}: {read} rows read");
-        raw.end_the_runs().await;
     }
 }
 

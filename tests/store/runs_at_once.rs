@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::future::join_all;
-use publisher::post::{Action, PostId};
+use publisher::post::PostId;
 use publisher::store::{Request, migrate};
 use serde_json::json;
 use sqlx::PgConnection;
@@ -16,9 +16,9 @@ on_both_databases!(
     small_claims_at_once_take_everything_in_the_end,
     a_claim_and_a_cancellation_do_not_both_win,
     runs_at_once_keep_to_a_limit_together,
+    runs_at_once_take_as_many_as_each_may,
     runs_at_once_share_a_backlog,
     runs_with_different_filters_keep_to_a_limit_together,
-    an_account_belongs_to_one_living_run,
     what_is_read_of_a_backlog_is_what_a_claim_takes,
 );
 
@@ -52,16 +52,13 @@ async fn each_post_is_claimed_by_one_run(world: World) {
 
 async fn small_claims_at_once_take_everything_in_the_end(world: World) {
     let mut raw = world.raw().await;
-    for owner in 0..50 {
-        let account = raw.account(&format!("owner {owner}"), "slack").await;
-        raw.posts(account, 30, 40).await;
-    }
+    let account = raw.account("ada", "slack").await;
+    raw.posts(account, 30, 2_000).await;
     let mut stores = join_all((0..8).map(|_| world.store())).await;
     let claims = join_all(stores.iter_mut().map(async |store| {
-        let mut raw = world.raw().await;
         let mut ids = Vec::new();
         let mut empty = 0;
-        // A run may find that others hold every account; when they have ended, the next one finds what is left.
+        // A run may find that others hold all that it chose; the next one finds what is left.
         while empty < 3 {
             let request = Request {
                 limit: 60,
@@ -70,17 +67,11 @@ async fn small_claims_at_once_take_everything_in_the_end(world: World) {
             let claim = store.claim(&request).await.unwrap();
             assert!(claim.posts.len() <= 60);
             empty += usize::from(claim.posts.is_empty());
-            raw.run(&format!(
-                "UPDATE posts SET status = 'canceled', lease_until = NULL WHERE claim = '{}' AND status = 'publishing'",
-                request.run
-            ))
-            .await;
             ids.extend(claim.posts.into_iter().map(|post| post.id));
         }
         ids
     }))
     .await;
-    raw.end_the_runs().await;
     let rest = stores[0].claim(&request()).await.unwrap();
     let mut claimed: Vec<PostId> = claims.into_iter().flatten().collect();
     claimed.extend(rest.posts.iter().map(|post| post.id));
@@ -104,6 +95,28 @@ async fn runs_at_once_keep_to_a_limit_together(world: World) {
     }))
     .await;
     assert_eq!(claims.iter().sum::<usize>(), 5, "{claims:?}");
+}
+
+/// Those that are started at the same instant share what is due, to the last place of each.
+async fn runs_at_once_take_as_many_as_each_may(world: World) {
+    let mut raw = world.raw().await;
+    for owner in 0..5 {
+        let account = raw.account(&format!("owner {owner}"), "slack").await;
+        raw.posts(account, 30, 160).await;
+    }
+    let mut stores = join_all((0..8).map(|_| world.store())).await;
+    let claims = join_all(stores.iter_mut().map(async |store| {
+        let request = Request {
+            limit: 100,
+            ..request()
+        };
+        store.claim(&request).await.unwrap().posts
+    }))
+    .await;
+    let counts: Vec<usize> = claims.iter().map(Vec::len).collect();
+    assert_eq!(counts, [100; 8]);
+    let distinct: BTreeSet<PostId> = claims.iter().flatten().map(|post| post.id).collect();
+    assert_eq!(distinct.len(), 800);
 }
 
 /// More than any claim looks at one by one, spread over so many accounts.
@@ -136,7 +149,7 @@ async fn runs_at_once_share_a_backlog(world: World) {
     assert_eq!(counts, [2_000; 4]);
     let distinct: BTreeSet<PostId> = claims.iter().flatten().map(|post| post.id).collect();
     assert_eq!(distinct.len(), 8_000);
-    // Each of an account's posts went to the same run.
+    // Each of an account's posts went to the same run, for there are accounts enough.
     for (place, claim) in claims.iter().enumerate() {
         let accounts: BTreeSet<i64> = claim.iter().map(|post| post.account.id).collect();
         let others = claims
@@ -174,52 +187,6 @@ async fn runs_with_different_filters_keep_to_a_limit_together(world: World) {
     }))
     .await;
     assert_eq!(claims.iter().sum::<usize>(), 120, "{claims:?}");
-}
-
-async fn an_account_belongs_to_one_living_run(world: World) {
-    let mut raw = world.raw().await;
-    let (held, free) = (
-        raw.account("ada", "slack").await,
-        raw.account("bob", "slack").await,
-    );
-    raw.posts(held, 30, 5).await;
-    let old = raw.post(held, 60 * 24 * 3).await;
-    let mut store = world.store().await;
-    let first = Request {
-        limit: 2,
-        platforms: vec!["slack".to_owned()],
-        owners: vec!["ada".to_owned()],
-        ..request()
-    };
-    assert_eq!(store.claim(&first).await.unwrap().posts.len(), 2);
-    raw.post(free, 1).await;
-    // The others' posts, and what needs no platform.
-    let mut others = world.store().await;
-    let preview = others.preview(&request()).await.unwrap();
-    let why: BTreeSet<String> = preview
-        .posts
-        .into_iter()
-        .filter_map(|(_, why)| why)
-        .collect();
-    let expected = format!("account:{held}: another run is publishing for this account");
-    assert_eq!(why, BTreeSet::from([expected]));
-    let claim = others.claim(&request()).await.unwrap();
-    let accounts: Vec<i64> = claim.posts.iter().map(|post| post.account.id).collect();
-    let dropped = claim.posts.iter().filter(|post| post.id == old);
-    assert_eq!(dropped.count(), 1);
-    assert_eq!(accounts.iter().filter(|id| **id == free).count(), 1);
-    assert_eq!(claim.posts.len(), 2);
-    // Of a dead run what it held is looked up, and the rest is free.
-    raw.run(
-        "UPDATE posts SET lease_until = '2020-01-01T00:00:00.000Z' WHERE status = 'publishing'",
-    )
-    .await;
-    let claim = others.claim(&request()).await.unwrap();
-    let recovered = claim
-        .posts
-        .iter()
-        .filter(|post| post.action == Action::Recover);
-    assert_eq!((recovered.count(), claim.posts.len()), (4, 7));
 }
 
 /// By what the server counts: ten times the backlog, and no more rows read.
@@ -332,7 +299,6 @@ async fn postgres_does_not_wait_for_another_runs_rows() {
         .execute(&mut holder)
         .await
         .unwrap();
-    raw.end_the_runs().await;
     assert_eq!(store.claim(&request()).await.unwrap().posts.len(), 10);
 }
 
@@ -354,7 +320,6 @@ async fn postgres_skips_a_row_that_an_application_holds() {
     assert_eq!(claim.posts.len(), 1);
     assert_eq!(claim.posts[0].id, free);
     raw.run("COMMIT").await;
-    raw.end_the_runs().await;
     let claim = store.claim(&request()).await.unwrap();
     assert_eq!(claim.posts[0].content.body, "being edited");
 }

@@ -5,20 +5,20 @@ WITH RECURSIVE few AS MATERIALIZED (
     WHERE status = 'pending' AND due_at <= coalesce(($1::jsonb->>'now')::timestamptz, now())
     ORDER BY due_at LIMIT greatest(20000, 2 * ($1::jsonb->>'limit')::bigint) + 1
 ),
--- Where more is due than that, runs take accounts in turn, each with its next posts: no more of a backlog is read than
--- a claim takes, and runs at once find accounts that no other one holds.
+-- Where more is due than that, runs take accounts in turn, each with its next posts, and first those that no living run
+-- publishes for: no more of a backlog is read than a claim takes, and runs at once share it.
 many AS MATERIALIZED (
     SELECT count(*) > greatest(20000, 2 * ($1::jsonb->>'limit')::bigint) AS are FROM few
 ),
 open AS MATERIALIZED (
-    SELECT a.id, a.owner, a.platform
+    SELECT a.id, a.owner, a.platform,
+           EXISTS (SELECT FROM publisher.posts h
+                   WHERE h.account_id = a.id AND h.status = 'publishing' AND h.lease_until >= coalesce(($1::jsonb->>'now')::timestamptz, now())) AS held
     FROM publisher.accounts a
     WHERE (SELECT are FROM many) AND a.status = 'active'
       AND (a.blocked_until IS NULL OR a.blocked_until <= coalesce(($1::jsonb->>'now')::timestamptz, now()))
       AND ($1::jsonb->'platforms' = 'null' OR $1::jsonb->'platforms' ? a.platform)
       AND ($1::jsonb->'owners' = 'null' OR $1::jsonb->'owners' ? a.owner)
-      AND NOT EXISTS (SELECT FROM publisher.posts h
-                      WHERE h.account_id = a.id AND h.status = 'publishing' AND h.lease_until >= coalesce(($1::jsonb->>'now')::timestamptz, now()))
 ),
 -- For which accounts limits matter now.
 asked AS MATERIALIZED (
@@ -98,7 +98,7 @@ class (number, since, until) AS (
     SELECT 4, '-infinity', coalesce(($1::jsonb->>'now')::timestamptz, now()) - make_interval(secs => 604800.001)
 ),
 ready AS MATERIALIZED (
-    SELECT o.id, o.owner, o.platform,
+    SELECT o.id, o.owner, o.platform, o.held,
            ra.remaining AS account_left, ro.remaining AS owner_left, rp.remaining AS platform_left
     FROM open o
     LEFT JOIN rule ra ON ra.scope = 'account:' || o.id
@@ -120,7 +120,7 @@ share AS MATERIALIZED (
 -- What of an account waits in one priority and class.
 part AS MATERIALIZED (
     SELECT r.*, l.priority, c.number AS class, c.since, c.until, n.posts, n.first,
-           row_number() OVER (PARTITION BY l.priority, c.number, r.owner ORDER BY n.first, r.id) AS turn
+           row_number() OVER (PARTITION BY r.held, l.priority, c.number, r.owner ORDER BY n.first, r.id) AS turn
     FROM ready r CROSS JOIN level l CROSS JOIN class c CROSS JOIN LATERAL (
         SELECT count(*) AS posts, min(scheduled_at) AS first FROM (
             SELECT p.scheduled_at FROM publisher.posts p
@@ -133,16 +133,16 @@ part AS MATERIALIZED (
 within AS (
     SELECT * FROM (
         SELECT part.*,
-               sum(posts) OVER (PARTITION BY id ORDER BY priority DESC, class, turn, first, id) - posts AS of_account,
-               sum(posts) OVER (PARTITION BY owner ORDER BY priority DESC, class, turn, first, id) - posts AS of_owner,
-               sum(posts) OVER (PARTITION BY platform ORDER BY priority DESC, class, turn, first, id) - posts AS of_platform
+               sum(posts) OVER (PARTITION BY id ORDER BY held, priority DESC, class, turn, first, id) - posts AS of_account,
+               sum(posts) OVER (PARTITION BY owner ORDER BY held, priority DESC, class, turn, first, id) - posts AS of_owner,
+               sum(posts) OVER (PARTITION BY platform ORDER BY held, priority DESC, class, turn, first, id) - posts AS of_platform
         FROM part) p
     WHERE of_account < coalesce(least(account_left, (SELECT posts FROM share)), (SELECT posts FROM share))
       AND of_owner < coalesce(owner_left, of_owner + 1) AND of_platform < coalesce(platform_left, of_platform + 1)
 ),
 taken AS MATERIALIZED (
     SELECT * FROM (
-        SELECT within.*, sum(posts) OVER (ORDER BY priority DESC, class, turn, first, id) - posts AS before
+        SELECT within.*, sum(posts) OVER (ORDER BY held, priority DESC, class, turn, first, id) - posts AS before
         FROM within) w
     WHERE before < ($1::jsonb->>'limit')::bigint
 ),
@@ -178,10 +178,7 @@ due AS MATERIALIZED (
                 WHEN a.blocked_until > coalesce(($1::jsonb->>'now')::timestamptz, now())
                 THEN 'account:' || a.id || ' is blocked until '
                      || to_char(a.blocked_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
-                     || coalesce(' (' || a.blocked_reason || ')', '')
-                WHEN EXISTS (SELECT FROM publisher.posts h
-                             WHERE h.account_id = a.id AND h.status = 'publishing' AND h.lease_until >= coalesce(($1::jsonb->>'now')::timestamptz, now()))
-                THEN 'account:' || a.id || ': another run is publishing for this account' END AS standing
+                     || coalesce(' (' || a.blocked_reason || ')', '') END AS standing
     FROM (SELECT * FROM few WHERE NOT (SELECT are FROM many)
           UNION ALL
           (SELECT * FROM next UNION SELECT * FROM old)

@@ -16,21 +16,21 @@ few AS MATERIALIZED (
     WHERE status = 'pending' AND due_at <= (SELECT now FROM clock)
     ORDER BY due_at LIMIT max(20000, 2 * (?1->>'limit')) + 1
 ),
--- Where more is due than that, runs take accounts in turn, each with its next posts: no more of a backlog is read than
--- a claim takes, and runs at once find accounts that no other one holds.
+-- Where more is due than that, runs take accounts in turn, each with its next posts, and first those that no living run
+-- publishes for: no more of a backlog is read than a claim takes, and runs at once share it.
 many AS MATERIALIZED (
     SELECT count(*) > max(20000, 2 * (?1->>'limit')) AS are FROM few
 ),
 open AS MATERIALIZED (
-    SELECT a.id, a.owner, a.platform
+    SELECT a.id, a.owner, a.platform,
+           EXISTS (SELECT 1 FROM posts h
+                   WHERE h.account_id = a.id AND h.status = 'publishing'
+                     AND h.lease_until >= (SELECT now FROM clock)) AS held
     FROM accounts a
     WHERE (SELECT are FROM many) AND a.status = 'active'
       AND (a.blocked_until IS NULL OR a.blocked_until <= (SELECT now FROM clock))
       AND (?1->>'platforms' IS NULL OR a.platform IN (SELECT value FROM json_each(?1, '$.platforms')))
       AND (?1->>'owners' IS NULL OR a.owner IN (SELECT value FROM json_each(?1, '$.owners')))
-      AND NOT EXISTS (SELECT 1 FROM posts h
-                      WHERE h.account_id = a.id AND h.status = 'publishing'
-                        AND h.lease_until >= (SELECT now FROM clock))
 ),
 -- For which accounts limits matter now.
 asked AS MATERIALIZED (
@@ -112,7 +112,7 @@ class (number, since, until) AS MATERIALIZED (
     UNION ALL SELECT 4, '', severe FROM clock
 ),
 ready AS MATERIALIZED (
-    SELECT o.id, o.owner, o.platform,
+    SELECT o.id, o.owner, o.platform, o.held,
            ra.remaining AS account_left, ro.remaining AS owner_left, rp.remaining AS platform_left
     FROM open o
     LEFT JOIN rule ra ON ra.scope = 'account:' || o.id
@@ -131,7 +131,7 @@ share AS MATERIALIZED (
 ),
 -- What of an account waits in one priority and class.
 part AS MATERIALIZED (
-    SELECT n.*, row_number() OVER (PARTITION BY priority, class, owner ORDER BY first, id) AS turn
+    SELECT n.*, row_number() OVER (PARTITION BY held, priority, class, owner ORDER BY first, id) AS turn
     FROM (SELECT r.*, l.priority, c.number AS class, c.since, c.until,
                  (SELECT count(*) FROM (SELECT 1 FROM posts q
                       WHERE q.status = 'pending' AND q.priority = l.priority AND q.account_id = r.id
@@ -151,16 +151,16 @@ part AS MATERIALIZED (
 within AS (
     SELECT * FROM (
         SELECT part.*,
-               sum(posts) OVER (PARTITION BY id ORDER BY priority DESC, class, turn, first, id) - posts AS of_account,
-               sum(posts) OVER (PARTITION BY owner ORDER BY priority DESC, class, turn, first, id) - posts AS of_owner,
-               sum(posts) OVER (PARTITION BY platform ORDER BY priority DESC, class, turn, first, id) - posts AS of_platform
+               sum(posts) OVER (PARTITION BY id ORDER BY held, priority DESC, class, turn, first, id) - posts AS of_account,
+               sum(posts) OVER (PARTITION BY owner ORDER BY held, priority DESC, class, turn, first, id) - posts AS of_owner,
+               sum(posts) OVER (PARTITION BY platform ORDER BY held, priority DESC, class, turn, first, id) - posts AS of_platform
         FROM part)
     WHERE of_account < min(coalesce(account_left, (SELECT posts FROM share)), (SELECT posts FROM share))
       AND of_owner < coalesce(owner_left, of_owner + 1) AND of_platform < coalesce(platform_left, of_platform + 1)
 ),
 taken AS MATERIALIZED (
     SELECT * FROM (
-        SELECT within.*, sum(posts) OVER (ORDER BY priority DESC, class, turn, first, id) - posts AS before
+        SELECT within.*, sum(posts) OVER (ORDER BY held, priority DESC, class, turn, first, id) - posts AS before
         FROM within)
     WHERE before < ?1->>'limit'
 ),
@@ -192,10 +192,7 @@ due AS MATERIALIZED (
            CASE WHEN a.status <> 'active' THEN 'account:' || a.id || ' is ' || a.status
                 WHEN a.blocked_until > clock.now
                 THEN 'account:' || a.id || ' is blocked until ' || strftime('%Y-%m-%dT%H:%M:%SZ', a.blocked_until)
-                     || coalesce(' (' || a.blocked_reason || ')', '')
-                WHEN EXISTS (SELECT 1 FROM posts h
-                             WHERE h.account_id = a.id AND h.status = 'publishing' AND h.lease_until >= clock.now)
-                THEN 'account:' || a.id || ': another run is publishing for this account' END AS standing
+                     || coalesce(' (' || a.blocked_reason || ')', '') END AS standing
     FROM (SELECT * FROM few WHERE NOT (SELECT are FROM many)
           UNION ALL
           SELECT * FROM (SELECT * FROM next UNION SELECT * FROM old)
