@@ -23,7 +23,11 @@ macro_rules! migration {
 }
 
 /// In order; the version is the place in this list, from 1.
-pub(super) static ALL: &[Migration] = &[migration!("0001_publisher"), migration!("0002_bounds")];
+pub(super) static ALL: &[Migration] = &[
+    migration!("0001_publisher"),
+    migration!("0002_bounds"),
+    migration!("0003_queue"),
+];
 
 /// The version that this program needs.
 pub fn version() -> i64 {

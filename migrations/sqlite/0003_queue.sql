@@ -1,0 +1,24 @@
+-- What many machines and many years ask of the queue: how much of it waits, and which posts may be removed.
+-- Each part stands alone; what is added goes to the end.
+
+-- How many posts are due and in no run's hands: pending, left by a run that died, or to be looked up. It counts what a
+-- claim would take for sending or looking up: what is over a limit is in it, and so is a post past its expiry if its
+-- account is in order. One row, one column. (CROSS JOIN keeps the order: a search in a partial index, then the accounts.)
+CREATE VIEW backlog (due) AS
+SELECT (SELECT count(*) FROM posts p CROSS JOIN accounts a
+        WHERE p.status = 'pending' AND p.due_at <= strftime('%Y-%m-%dT%H:%M:%fZ', 'now') AND a.id = p.account_id
+          AND a.status = 'active'
+          AND (a.blocked_until IS NULL OR a.blocked_until <= strftime('%Y-%m-%dT%H:%M:%fZ', 'now')))
+     -- A dead run's posts can't wait for anything.
+     + (SELECT count(*) FROM posts p
+        WHERE p.status = 'publishing' AND p.lease_until < strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+     + (SELECT count(*) FROM posts p CROSS JOIN accounts a
+        WHERE p.status = 'unconfirmed' AND p.due_at <= strftime('%Y-%m-%dT%H:%M:%fZ', 'now') AND a.id = p.account_id
+          AND a.status = 'active'
+          AND (a.blocked_until IS NULL OR a.blocked_until <= strftime('%Y-%m-%dT%H:%M:%fZ', 'now')));
+
+-- `publisher prune` finds what ended, oldest first, and the groups that are not through yet. (Failed and expired posts
+-- have such an index already; published ones are found through their accounts, so that publishing pays for no more.)
+CREATE INDEX posts_canceled ON posts (updated_at) WHERE status = 'canceled';
+CREATE INDEX posts_group ON posts (group_id)
+    WHERE status IN ('pending', 'publishing', 'unconfirmed') AND group_id IS NOT NULL;
