@@ -21,8 +21,28 @@ COMMENT ON FUNCTION publisher.backlog() IS
     'How many posts are due and in no run''s hands: pending, left by a run that died, or to be looked up.';
 REVOKE ALL ON FUNCTION publisher.backlog() FROM PUBLIC;
 
--- `publisher prune` finds what ended, oldest first, and the groups that are not through yet. (Failed and expired posts
--- have such an index already; published ones are found through their accounts, so that publishing pays for no more.)
-CREATE INDEX posts_canceled ON publisher.posts (updated_at) WHERE status = 'canceled';
+-- `publisher prune` goes through what ended, oldest first, and asks which groups are not through yet.
+CREATE INDEX posts_settled ON publisher.posts (updated_at, id)
+    WHERE status IN ('published', 'failed', 'expired', 'canceled');
 CREATE INDEX posts_group ON publisher.posts (group_id)
     WHERE status IN ('pending', 'publishing', 'unconfirmed') AND group_id IS NOT NULL;
+
+-- Which of these posts a foreign key keeps from being removed, whosever table it is in. Tables that may not be read here
+-- speak for themselves: they refuse the removal.
+CREATE FUNCTION publisher.referred(ids bigint[]) RETURNS SETOF bigint
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS $$
+DECLARE
+    reference record;
+BEGIN
+    FOR reference IN
+        SELECT c.conrelid::regclass AS place, a.attname AS name
+        FROM pg_constraint c JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
+        WHERE c.contype = 'f' AND c.confrelid = 'publisher.posts'::regclass AND c.confdeltype IN ('a', 'r')
+          AND has_column_privilege(c.conrelid, a.attnum, 'SELECT')
+    LOOP
+        RETURN QUERY EXECUTE format('SELECT %I::bigint FROM %s WHERE %I = ANY ($1)',
+                                    reference.name, reference.place, reference.name) USING ids;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION publisher.referred(bigint[]) IS 'Which of these posts a foreign key keeps from being removed.';
+REVOKE ALL ON FUNCTION publisher.referred(bigint[]) FROM PUBLIC;

@@ -17,8 +17,8 @@ SELECT (SELECT count(*) FROM posts p CROSS JOIN accounts a
           AND a.status = 'active'
           AND (a.blocked_until IS NULL OR a.blocked_until <= strftime('%Y-%m-%dT%H:%M:%fZ', 'now')));
 
--- `publisher prune` finds what ended, oldest first, and the groups that are not through yet. (Failed and expired posts
--- have such an index already; published ones are found through their accounts, so that publishing pays for no more.)
-CREATE INDEX posts_canceled ON posts (updated_at) WHERE status = 'canceled';
+-- `publisher prune` goes through what ended, oldest first, and asks which groups are not through yet.
+CREATE INDEX posts_settled ON posts (updated_at, id)
+    WHERE status IN ('published', 'failed', 'expired', 'canceled');
 CREATE INDEX posts_group ON posts (group_id)
     WHERE status IN ('pending', 'publishing', 'unconfirmed') AND group_id IS NOT NULL;
