@@ -442,3 +442,52 @@ async fn sqlite_reads_what_is_old_and_no_more() {
             .await;
     }
 }
+
+/// The README's blocks of SQL that have these words.
+fn block(words: &str) -> String {
+    let blocks = include_str!("../README.md").split("```sql\n").skip(1);
+    let mut blocks = blocks.map(|rest| rest.split("```").next().unwrap());
+    let found = blocks.find(|block| block.contains(words));
+    found.unwrap().to_owned()
+}
+
+/// What the README says of very large tables: what it advises works, and what it advises against doesn't.
+#[test]
+fn postgres_keeps_an_archive_by_months_and_no_queue() {
+    let world = World::postgres();
+    let account = world.account("slack", 1, "alder");
+    world.crowd(account, 30, 100);
+    world.crowd(account, 5, 1);
+    world.rewrite("UPDATE posts SET created_at = '2030-01-15T00:00:00Z' WHERE id <= 10");
+    world.execute(&block("autovacuum_vacuum_scale_factor"));
+    let archive = block("CREATE SCHEMA archive");
+    world.execute(&archive);
+    let (_, again) = archive
+        .split_once("posts_rest PARTITION OF archive.posts DEFAULT;")
+        .unwrap();
+    world.execute(again);
+    assert_eq!(world.prune(&[])["posts"], 30);
+    let counts = "SELECT concat_ws(' ', (SELECT count(*) FROM archive.posts_2030_01), (SELECT count(*) FROM archive.posts))";
+    assert_eq!(world.value(counts), "10 30");
+
+    let months = "PARTITION BY RANGE (created_at)";
+    let error = world
+        .try_execute(&format!(
+            "CREATE TABLE parts (LIKE publisher.posts INCLUDING ALL) {months}"
+        ))
+        .unwrap_err();
+    assert!(
+        error.contains("must include all partitioning columns"),
+        "{error}"
+    );
+    world.execute(&format!(
+        "CREATE TABLE parts (LIKE publisher.posts INCLUDING DEFAULTS) {months}"
+    ));
+    let import = "INSERT INTO parts (account_id, scheduled_at, due_at, external_ref) VALUES (1, now(), now(), 'r')
+                  ON CONFLICT (external_ref) WHERE external_ref IS NOT NULL DO NOTHING";
+    let error = world.try_execute(import).unwrap_err();
+    assert!(
+        error.contains("no unique or exclusion constraint"),
+        "{error}"
+    );
+}
