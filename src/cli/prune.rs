@@ -113,8 +113,11 @@ pub async fn run(args: Prune, config: &Config) -> Result<Exit, Failed> {
 fn interrupted(error: StoreError, report: &Report) -> Failed {
     let mut failed = Failed::from(error);
     if !report.dry_run && report.posts + report.runs > 0 {
-        let gone = report.gone();
-        failed.message += &format!("; {gone} were removed before that, run it again for the rest");
+        failed.message = format!(
+            "{}; {} were removed before that, run it again for the rest",
+            failed.message,
+            report.gone()
+        );
     }
     failed
 }
@@ -144,8 +147,10 @@ async fn walk(
             return Ok(());
         }
         (before, after) = (page.before, page.next);
-        // Whoever waits for SQLite's one lock looks after it now and then: half of the time it is free.
-        tokio::time::sleep(began.elapsed()).await;
+        if !args.dry_run {
+            // Whoever waits for SQLite's one lock looks after it now and then: half of the time it is free.
+            tokio::time::sleep(began.elapsed()).await;
+        }
     }
 }
 
@@ -210,7 +215,7 @@ impl Report {
         } else {
             "removed"
         };
-        let mut words = format!("{does} {} that had not changed for {age}", self.gone());
+        let words = format!("{does} {} that had not changed for {age}", self.gone());
         let stays = &self.kept;
         let reasons = [
             (
@@ -225,10 +230,10 @@ impl Report {
         let reasons: Vec<String> = reasons
             .map(|(number, why)| format!("{number} {why}"))
             .collect();
-        if !reasons.is_empty() {
-            words += &format!("\nkept: {}", reasons.join("; "));
+        if reasons.is_empty() {
+            return words;
         }
-        words
+        format!("{words}\nkept: {}", reasons.join("; "))
     }
 }
 
