@@ -285,6 +285,8 @@ fn postgres_leaves_what_a_hidden_table_refers_to() {
     world.execute(&format!(
         "CREATE ROLE {role} LOGIN; GRANT ALL ON SCHEMA publisher TO {role};
          CREATE TABLE public.hidden (post bigint REFERENCES posts (id)); INSERT INTO public.hidden VALUES (7), (70);
+         CREATE SCHEMA closed; CREATE TABLE closed.open (post bigint REFERENCES posts (id)); INSERT INTO closed.open VALUES (8);
+         GRANT SELECT ON closed.open TO PUBLIC;
          ALTER TABLE accounts OWNER TO {role}; ALTER TABLE posts OWNER TO {role}; ALTER TABLE runs OWNER TO {role};
          GRANT ALL ON ALL TABLES IN SCHEMA publisher TO {role}; GRANT ALL ON ALL FUNCTIONS IN SCHEMA publisher TO {role};
          CREATE POLICY all_versions ON migrations TO {role} USING (true)"
@@ -293,11 +295,11 @@ fn postgres_leaves_what_a_hidden_table_refers_to() {
     let removed = world.prune(&[]);
     assert_eq!(
         (&removed["posts"], &removed["kept"]["referred"]),
-        (&json!(98), &json!(2))
+        (&json!(97), &json!(3))
     );
     assert_eq!(
         world.rows("SELECT p.id::text FROM posts p ORDER BY p.id"),
-        ["7", "70"]
+        ["7", "8", "70"]
     );
     world.execute(&format!(
         "ALTER TABLE accounts OWNER TO postgres; ALTER TABLE posts OWNER TO postgres; ALTER TABLE runs OWNER TO postgres;

@@ -36,9 +36,11 @@ DECLARE
 BEGIN
     FOR reference IN
         SELECT c.conrelid::regclass AS place, a.attname AS name
-        FROM pg_constraint c JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
+        FROM pg_constraint c
+        JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
+        JOIN pg_class t ON t.oid = c.conrelid
         WHERE c.contype = 'f' AND c.confrelid = 'publisher.posts'::regclass AND c.confdeltype IN ('a', 'r')
-          AND has_column_privilege(c.conrelid, a.attnum, 'SELECT')
+          AND has_schema_privilege(t.relnamespace, 'USAGE') AND has_column_privilege(t.oid, a.attnum, 'SELECT')
     LOOP
         RETURN QUERY EXECUTE format('SELECT %I::bigint FROM %s WHERE %I = ANY ($1)',
                                     reference.name, reference.place, reference.name) USING ids;
