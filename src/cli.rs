@@ -21,6 +21,7 @@ pub mod migration;
 mod output;
 pub mod posts;
 pub mod preview;
+pub mod prune;
 pub mod run;
 pub mod sandbox;
 pub mod stats;
@@ -110,6 +111,8 @@ enum Command {
     Limits(limits::Limits),
     /// How things stand: what waits, what is in doubt, what happened of late, and who is needed.
     Stats(stats::Stats),
+    /// Remove what ended long ago: settled posts, and the records of runs.
+    Prune(prune::Prune),
 }
 
 /// What the environment says; read once, here.
@@ -244,6 +247,7 @@ impl Cli {
             Command::Posts(command) => posts::run(command, &config).await,
             Command::Limits(command) => limits::run(command, &config).await,
             Command::Stats(command) => stats::run(command, &config).await,
+            Command::Prune(command) => prune::run(command, &config).await,
             Command::Demo(_) | Command::Sandbox(_) => unreachable!("returned above"),
         }
     }

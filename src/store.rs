@@ -155,6 +155,10 @@ static LIMITS_LIST: Sql = sql!("limits_list", "limits_list");
 static LIMITS_SET: Sql = sql!("limits_set", "limits_set");
 static TOKEN_HOLD: Sql = sql!("token_hold", "token_hold");
 static TOKEN_LET_GO: Sql = sql!("token_let_go", "token_let_go");
+static OLD_POSTS: Sql = sql!("old_posts", "old_posts");
+static OLD_RUNS: Sql = sql!("old_runs", "old_runs");
+static PRUNE_POSTS: Sql = sql!("prune_posts", "prune_posts");
+static PRUNE_RUNS: Sql = sql!("prune_runs", "prune_runs");
 static POSTS_ADD: Sql = sql!("posts_add", "posts_add");
 static POSTS_CHANGE: Sql = sql!("posts_change", "posts_change");
 static POSTS_LIST: Sql = sql!("posts_list", "posts_list");
@@ -372,6 +376,43 @@ pub enum Committed {
     Now(Vec<PostId>),
     /// An earlier try of this commit went through, although its answer was lost.
     Before,
+}
+
+/// What may be removed when it is old. Each is walked through in the order of an index of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Old {
+    /// Settled posts: published, failed, expired, canceled.
+    Posts,
+    /// Runs.
+    Runs,
+}
+
+/// The next of what is old.
+#[derive(Debug, Deserialize)]
+pub struct OldPage {
+    /// What has not changed since then is old.
+    pub before: Value,
+    /// How many were looked at: fewer than were asked for at the end.
+    pub seen: usize,
+    /// What may go.
+    pub ids: Vec<Value>,
+    /// What stays although it is old.
+    #[serde(default)]
+    pub kept: Kept,
+    /// Where it ended, for the page after it.
+    pub next: Value,
+}
+
+/// How many posts stay although they are old.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(default)]
+pub struct Kept {
+    /// Their `external_ref` keeps an import from making them again.
+    pub external_ref: usize,
+    /// Another post of their group is not through.
+    pub group: usize,
+    /// A foreign key refers to them.
+    pub referred: usize,
 }
 
 /// An open database.
@@ -656,6 +697,36 @@ impl Store {
         rows.into_iter()
             .next()
             .ok_or_else(|| StoreError::Refused("the database gave no figures".to_owned()))
+    }
+
+    /// The next of what is old: reads only. The argument is an object with `before` and `after` (both null for the first
+    /// page, then `before` and `next` of the page before), `older_than_seconds`, `batch` and `with_external_ref`.
+    pub async fn old(&mut self, what: Old, argument: &Value) -> Result<OldPage, StoreError> {
+        let sql = match what {
+            Old::Posts => &OLD_POSTS,
+            Old::Runs => &OLD_RUNS,
+        };
+        let rows = self.query(sql, Access::Reads, argument).await?;
+        rows.into_iter()
+            .next()
+            .ok_or_else(|| StoreError::Refused("the database gave no page".to_owned()))
+    }
+
+    /// Removes it, in one short transaction that waits for no row: what another session holds, or has changed since,
+    /// stays. Returns how many went.
+    pub async fn remove_old(
+        &mut self,
+        what: Old,
+        ids: &[Value],
+        before: &Value,
+    ) -> Result<usize, StoreError> {
+        let sql = match what {
+            Old::Posts => &PRUNE_POSTS,
+            Old::Runs => &PRUNE_RUNS,
+        };
+        let argument = json!({"ids": ids, "before": before});
+        let gone: Vec<Value> = self.query(sql, Access::WritesAgain, &argument).await?;
+        Ok(gone.len())
     }
 
     async fn query<T: DeserializeOwned>(

@@ -50,8 +50,8 @@ fn its_table_of_variables_is_that_of_the_help() {
 
 #[test]
 fn its_flags_exist() {
-    let commands =
-        ["run", "sandbox", "migrate", "demo", "stats"].map(|command| help(&[command, "--help"]));
+    let commands = ["run", "sandbox", "migrate", "demo", "stats", "prune"]
+        .map(|command| help(&[command, "--help"]));
     let more = [
         ["accounts", "add"],
         ["accounts", "check"],
@@ -228,7 +228,7 @@ fn its_sql_works() {
     };
     // Roles belong to the whole cluster, and other tests share it.
     let role = format!("app_{}", std::process::id());
-    let grants = block("GRANT USAGE")
+    let grants = block("GRANT USAGE ON SCHEMA publisher TO app")
         .replace(" app;", &format!(" {role};"))
         .replace(" TO app ", &format!(" TO {role} "))
         .replace(" TO app\n", &format!(" TO {role}\n"));

@@ -31,6 +31,8 @@ macro_rules! on_both_databases {
     };
 }
 
+#[path = "store/backlog.rs"]
+mod backlog;
 #[path = "store/claim.rs"]
 mod claim;
 #[path = "store/commit.rs"]

@@ -176,6 +176,8 @@ const LINES: &[&str] = &[
     "limits clear owner:alder --all",
     "stats --json --since 7d",
     "stats --no-header",
+    "prune --older-than 90d --dry-run --json",
+    "prune --older-than 730d --with-external-ref",
     "run --dry-run --now +1m --platform slack --owner alder",
     "run --json --limit 100 --pace gentle --cap slack=2 --expiry 2d --time-budget 1m --fail-on none --sandbox $SANDBOX --migrate --no-progress",
 ];

@@ -38,11 +38,56 @@ on_nothing!(
     several_migrations_at_once_apply_it_once,
     the_check_says_how_to_make_it,
     a_claim_says_how_to_make_it,
-    a_database_of_the_version_before_is_brought_up_to_date,
+    a_database_of_the_first_version_is_brought_up_to_date,
+    a_database_of_the_version_before_keeps_its_rows,
 );
 
-/// Rows that the version before took and this one does not are cut, and so not sent; all others are as they were.
-async fn a_database_of_the_version_before_is_brought_up_to_date(world: World) {
+/// The schema's versions, in order.
+const NAMES: [&str; 3] = ["0001_publisher", "0002_bounds", "0003_queue"];
+
+/// What comes in the third version is beside the rows: each is as it was, in whatever state, and is counted.
+async fn a_database_of_the_version_before_keeps_its_rows(world: World) {
+    let mut raw = world.raw().await;
+    raw.make_second_version().await;
+    let account = raw.account("ada", "slack").await;
+    for (status, columns) in [
+        ("pending", json!({"group_id": "g", "external_ref": "r"})),
+        (
+            "publishing",
+            json!({"claim": uuid::Uuid::new_v4(), "lease_until": "2026-01-01T00:00:00.000Z"}),
+        ),
+        (
+            "published",
+            json!({"published_at": "2026-01-01T00:00:00.000Z"}),
+        ),
+        ("failed", json!({"error": "no"})),
+        ("unconfirmed", json!({"attempts": 1})),
+        ("expired", json!({})),
+        ("canceled", json!({})),
+    ] {
+        let mut columns = columns;
+        columns["status"] = json!(status);
+        raw.post_with(account, 5, columns).await;
+    }
+    raw.limit("owner:ada", "day", 3).await;
+    let before = raw.dump().await;
+    let message = configuration(migrate::check(&world.database).await);
+    let needs = format!("version 2, this program needs {}", migrate::version());
+    assert!(message.contains(&needs), "{message}");
+    let applied = migrate::run(&world.database).await.unwrap();
+    assert_eq!(applied, NAMES[2..]);
+    assert_eq!(raw.dump().await, before);
+    let due = match world.backend {
+        Backend::Postgres => "SELECT publisher.backlog()",
+        Backend::Sqlite => "SELECT due FROM backlog",
+    };
+    assert_eq!(raw.number(due).await, 3);
+    let claim = world.store().await.claim(&request()).await.unwrap();
+    assert_eq!(claim.posts.len(), 3);
+}
+
+/// Rows that the first version took and this one does not are cut, and so not sent; all others are as they were.
+async fn a_database_of_the_first_version_is_brought_up_to_date(world: World) {
     let mut raw = world.raw().await;
     raw.make_first_version().await;
     let account = raw.account("ada", "slack").await;
@@ -80,14 +125,10 @@ async fn a_database_of_the_version_before_is_brought_up_to_date(world: World) {
         .await;
     let before = raw.post_row(sound).await;
     let message = configuration(migrate::check(&world.database).await);
-    assert!(
-        message.contains("version 1, this program needs 3"),
-        "{message}"
-    );
-    assert_eq!(
-        migrate::run(&world.database).await.unwrap(),
-        ["0002_bounds", "0003_queue"]
-    );
+    let needs = format!("version 1, this program needs {}", migrate::version());
+    assert!(message.contains(&needs), "{message}");
+    let applied = migrate::run(&world.database).await.unwrap();
+    assert_eq!(applied, NAMES[1..]);
 
     assert_eq!(raw.post_row(sound).await, before);
     let row = raw.post_row(large).await;
@@ -131,9 +172,12 @@ fn configuration(result: Result<impl std::fmt::Debug, StoreError>) -> String {
 
 async fn make_newer(world: &World) {
     let mut raw = world.raw().await;
-    raw.run(match world.backend {
-        Backend::Sqlite => "PRAGMA user_version = 4",
-        Backend::Postgres => "INSERT INTO migrations (version, name) VALUES (4, '0004_next')",
+    let next = migrate::version() + 1;
+    raw.run(&match world.backend {
+        Backend::Sqlite => format!("PRAGMA user_version = {next}"),
+        Backend::Postgres => {
+            format!("INSERT INTO migrations (version, name) VALUES ({next}, 'next')")
+        }
     })
     .await;
 }
@@ -141,7 +185,7 @@ async fn make_newer(world: &World) {
 async fn it_is_made_from_nothing(world: World) {
     assert_eq!(migrate::found(&world.database).await.unwrap(), 0);
     let applied = migrate::run(&world.database).await.unwrap();
-    assert_eq!(applied, ["0001_publisher", "0002_bounds", "0003_queue"]);
+    assert_eq!(applied, NAMES);
     assert_eq!(
         migrate::found(&world.database).await.unwrap(),
         migrate::version()
@@ -174,11 +218,14 @@ async fn several_migrations_at_once_apply_it_once(world: World) {
         .into_iter()
         .flat_map(|run| run.expect("each succeeds"))
         .collect();
-    assert_eq!(applied, ["0001_publisher", "0002_bounds", "0003_queue"]);
+    assert_eq!(applied, NAMES);
     migrate::check(&world.database).await.unwrap();
     if world.backend == Backend::Postgres {
         let mut raw = world.raw().await;
-        assert_eq!(raw.number("SELECT count(*) FROM migrations").await, 3);
+        assert_eq!(
+            raw.number("SELECT count(*) FROM migrations").await,
+            migrate::version()
+        );
     }
 }
 
@@ -214,14 +261,15 @@ async fn a_newer_schema_is_left_alone(world: World) {
     make_newer(&world).await;
     let mut raw = world.raw().await;
     let before = raw.dump().await;
+    let next = migrate::version() + 1;
     for message in [
         configuration(migrate::check(&world.database).await),
         configuration(migrate::run(&world.database).await),
     ] {
-        assert!(message.contains("version 4"), "{message}");
+        assert!(message.contains(&format!("version {next}")), "{message}");
         assert!(message.contains("install a newer publisher"), "{message}");
     }
-    assert_eq!(migrate::found(&world.database).await.unwrap(), 4);
+    assert_eq!(migrate::found(&world.database).await.unwrap(), next);
     assert_eq!(raw.dump().await, before);
 }
 

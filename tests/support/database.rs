@@ -152,6 +152,23 @@ impl Raw {
         self.run(mark).await;
     }
 
+    /// Makes that of the second.
+    pub async fn make_second_version(&mut self) {
+        self.make_first_version().await;
+        let (schema, mark) = match self {
+            Self::Sqlite(_) => (
+                include_str!("../../migrations/sqlite/0002_bounds.sql"),
+                "PRAGMA user_version = 2",
+            ),
+            Self::Postgres(_) => (
+                include_str!("../../migrations/postgres/0002_bounds.sql"),
+                "INSERT INTO publisher.migrations (version, name) VALUES (2, '0002_bounds')",
+            ),
+        };
+        self.run(schema).await;
+        self.run(mark).await;
+    }
+
     /// Runs statements that must go through.
     pub async fn run(&mut self, sql: &str) {
         self.try_run(sql)
