@@ -77,9 +77,11 @@
 //!   in doubt only what was in flight.
 //! - Every write after the claim carries the claim, and its row count is compared: another run's outcome is never
 //!   overwritten, and a lost claim is always reported.
-//! - No post is sent after its lease ended, by the monotonic clock or by the wall clock. A row whose lease ended belongs to a run that died:
-//!   it is taken over to find out what became of it, not to be sent. Only a platform that surely does not have it lets
-//!   it go out again.
+//! - Claims that find something due come one after the other (`publisher.when_due`, SQLite's write lock), each on what the
+//!   one before it left: so they share the work, and limits hold over all. Nothing is sent under that lock.
+//! - No post is sent after its lease ended, by the monotonic clock or by the wall clock. A row whose lease ended belongs
+//!   to a run that died: it is taken over to find out what became of it, not to be sent. Only a platform that surely does
+//!   not have it lets it go out again.
 //! - The number of statements does not grow with the posts: the claim, two UPDATEs, one INSERT. (On SQLite one more
 //!   UPDATE where an account must be blocked; the last three again for each dead run's journal.)
 //! - A slot of a lane is never held while merely waiting: for the account, for media, for a back-off.

@@ -71,7 +71,9 @@ BEGIN
         PERFORM set_config('lock_timeout', '20s', true);
         PERFORM pg_advisory_xact_lock(5067418302416);
         PERFORM set_config('lock_timeout', patience, true);
-        RETURN QUERY EXECUTE claim USING argument;
+        -- By now others may have been waited for: a lease counts from here.
+        at := coalesce((argument->>'now')::timestamptz, clock_timestamp());
+        RETURN QUERY EXECUTE claim USING argument || jsonb_build_object('now', at);
     ELSE
         RETURN NEXT jsonb_build_object('now', at, 'schema', (SELECT max(version) FROM publisher.migrations));
     END IF;

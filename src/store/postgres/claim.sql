@@ -26,8 +26,7 @@ claimed AS (
 )
 -- One row comes back in any case: it carries the clock and the schema's version.
 SELECT json_build_object(
-    -- By now others may have been waited for.
-    'now', coalesce(($1::jsonb->>'now')::timestamptz, clock_timestamp()),
+    'now', coalesce(($1::jsonb->>'now')::timestamptz, now()),
     'schema', (SELECT max(version) FROM publisher.migrations),
     'post', CASE WHEN c.id IS NOT NULL THEN json_build_object(
         'id', c.id, 'place', c.place, 'action', c.action, 'kind', c.kind, 'body', c.body, 'link', c.link,
