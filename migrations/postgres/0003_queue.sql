@@ -61,16 +61,28 @@ CREATE INDEX posts_held ON publisher.posts (account_id) WHERE status = 'publishi
 CREATE OR REPLACE FUNCTION publisher.when_due(argument jsonb, claim text) RETURNS SETOF text
 LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 DECLARE
+    claims constant bigint := 5067418302416;
     at timestamptz := coalesce((argument->>'now')::timestamptz, now());
     patience text := current_setting('lock_timeout');
 BEGIN
     IF EXISTS (SELECT FROM publisher.posts WHERE status = 'pending' AND due_at <= at)
     OR EXISTS (SELECT FROM publisher.posts WHERE status = 'publishing' AND lease_until < at)
     OR EXISTS (SELECT FROM publisher.posts WHERE status = 'unconfirmed' AND due_at <= at) THEN
-        -- The others' claims are waited for longer than a lock on a row.
-        PERFORM set_config('lock_timeout', '20s', true);
-        PERFORM pg_advisory_xact_lock(5067418302416);
-        PERFORM set_config('lock_timeout', patience, true);
+        IF NOT pg_try_advisory_xact_lock(claims) THEN
+            -- A run that was stopped or cut off while it read what it claimed would keep all others from claiming. It has
+            -- nothing before it has all, so nothing of that was sent: the session ends, and its posts are free again.
+            PERFORM pg_terminate_backend(holder.pid)
+            FROM pg_locks held JOIN pg_stat_activity holder ON holder.pid = held.pid
+            WHERE held.locktype = 'advisory' AND held.granted AND held.objsubid = 1
+              AND held.classid::bigint << 32 | held.objid::bigint = claims
+              AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+              AND holder.wait_event = 'ClientWrite' AND holder.xact_start < clock_timestamp() - interval '20 seconds'
+              AND holder.usesysid = (SELECT oid FROM pg_roles WHERE rolname = current_user);
+            -- The others' claims are waited for longer than a lock on a row.
+            PERFORM set_config('lock_timeout', '20s', true);
+            PERFORM pg_advisory_xact_lock(claims);
+            PERFORM set_config('lock_timeout', patience, true);
+        END IF;
         -- By now others may have been waited for: a lease counts from here.
         at := coalesce((argument->>'now')::timestamptz, clock_timestamp());
         RETURN QUERY EXECUTE claim USING argument || jsonb_build_object('now', at);

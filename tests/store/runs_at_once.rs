@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use futures::StreamExt;
 use futures::future::join_all;
 use publisher::post::PostId;
-use publisher::store::{Request, migrate};
-use serde_json::json;
+use publisher::store::{Request, StoreError, migrate};
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use crate::support::database::{Backend, Raw, World, minutes_ago, request};
@@ -278,17 +279,57 @@ async fn postgres_counts_a_lease_from_when_it_was_given() {
     assert_eq!(raw.number(&late).await, 1);
 }
 
+/// A process that was stopped, or a machine that fell off the net, in the midst of what it claimed: it has sent nothing.
+#[tokio::test]
+async fn postgres_ends_a_claim_whose_run_stopped_reading() {
+    let world = World::migrated(Backend::Postgres).await;
+    let mut raw = world.raw().await;
+    let account = raw.account("ada", "slack").await;
+    // More than the sockets between the two take up.
+    let at = minutes_ago(1);
+    raw.run(&format!(
+        "INSERT INTO posts (account_id, body, scheduled_at, due_at)
+         SELECT {account}, repeat('long ', 12000), '{at}', '{at}' FROM generate_series(1, 400)"
+    ))
+    .await;
+    let Raw::Postgres(mut stopped) = world.raw().await else {
+        unreachable!("it is PostgreSQL's");
+    };
+    let sql = concat!(
+        "SELECT publisher.when_due($1::jsonb, $claim$",
+        include_str!("../../src/store/postgres/due.sql"),
+        include_str!("../../src/store/postgres/claim.sql"),
+        "$claim$)"
+    );
+    let argument = argument(&request(), 1_000).to_string();
+    let mut rows = sqlx::query_scalar::<_, String>(sql)
+        .bind(argument)
+        .fetch(&mut stopped);
+    assert!(rows.next().await.unwrap().is_ok());
+
+    let mut store = world.store().await;
+    let first = store.claim(&request()).await;
+    assert!(matches!(first, Err(StoreError::Contended(_))), "{first:?}");
+    assert_eq!(store.claim(&request()).await.unwrap().posts.len(), 400);
+    // Whoever stopped learns that it has nothing.
+    assert!(rows.any(async |row| row.is_err()).await);
+}
+
+/// What a claim is asked with.
+fn argument(request: &Request, limit: u32) -> Value {
+    json!({
+        "claim": request.run, "now": request.now, "schema": migrate::version(), "limit": limit, "expiry_seconds": 86400,
+        "lease_seconds": 900, "platforms": null, "owners": null,
+    })
+}
+
 /// A claim's transaction, held open on a plain connection.
 async fn hold_a_claim(connection: &mut PgConnection, limit: u32) -> Vec<String> {
     let sql = concat!(
         include_str!("../../src/store/postgres/due.sql"),
         include_str!("../../src/store/postgres/claim.sql")
     );
-    let request = request();
-    let argument = json!({
-        "claim": request.run, "now": request.now, "schema": migrate::version(), "limit": limit, "expiry_seconds": 86400,
-        "lease_seconds": 900, "platforms": null, "owners": null,
-    });
+    let argument = argument(&request(), limit);
     sqlx::raw_sql("BEGIN")
         .execute(&mut *connection)
         .await
