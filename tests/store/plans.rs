@@ -100,7 +100,7 @@ async fn postgres_reads_no_post_in_an_empty_run() {
         let mut store = world.store().await;
         assert!(store.claim(&request()).await.unwrap().posts.is_empty());
         store.close().await;
-        wait_for_the_stores_session_to_end(&mut raw).await;
+        raw.wait_for_the_stores_to_be_gone().await;
         assert_eq!(raw.texts(counts).await, before, "statistics: {statistics}");
     }
 }
@@ -122,26 +122,21 @@ async fn postgres_reads_little_to_count_for_limits() {
         let mut store = world.store().await;
         assert_eq!(store.claim(&request()).await.unwrap().posts.len(), 1);
         store.close().await;
-        wait_for_the_stores_session_to_end(&mut raw).await;
+        raw.wait_for_the_stores_to_be_gone().await;
         let read = raw.number(counts).await - before;
         assert!(read < 3_000, "statistics {statistics}: {read} rows read");
     }
 }
 
-/// A session's counts are out when the session is gone.
-async fn wait_for_the_stores_session_to_end(raw: &mut Raw) {
-    let sessions = "SELECT count(*) FROM pg_stat_activity
-                    WHERE datname = current_database() AND application_name = 'publisher'";
-    while raw.number(sessions).await > 0 {}
-}
+const CLOCK: &str = include_str!("../../src/store/sqlite/clock.sql");
+const FEW: &str = include_str!("../../src/store/sqlite/few.sql");
+const MANY: &str = include_str!("../../src/store/sqlite/many.sql");
 
-async fn sqlite_plan(connection: &mut SqliteConnection) -> Vec<String> {
-    let explain = concat!(
-        "EXPLAIN QUERY PLAN ",
-        include_str!("../../src/store/sqlite/due.sql"),
-        include_str!("../../src/store/sqlite/claim.sql")
-    );
-    let rows: Vec<(i64, i64, i64, String)> = sqlx::query_as(explain)
+async fn sqlite_plan(connection: &mut SqliteConnection, waiting: &str) -> Vec<String> {
+    let due = include_str!("../../src/store/sqlite/due.sql");
+    let claim = include_str!("../../src/store/sqlite/claim.sql");
+    let explain = format!("EXPLAIN QUERY PLAN {CLOCK}{waiting}{due}{claim}");
+    let rows: Vec<(i64, i64, i64, String)> = sqlx::query_as(sqlx::AssertSqlSafe(explain))
         .bind(argument())
         .fetch_all(connection)
         .await
@@ -153,14 +148,19 @@ async fn sqlite_plan(connection: &mut SqliteConnection) -> Vec<String> {
 async fn sqlite_probes_the_two_indexes() {
     let world = World::migrated(Backend::Sqlite).await;
     let mut raw = a_full_future(&world).await;
-    for statistics in ["absent", "fresh"] {
+    for (statistics, waiting) in [
+        ("absent", FEW),
+        ("absent", MANY),
+        ("fresh", FEW),
+        ("fresh", MANY),
+    ] {
         if statistics == "fresh" {
             raw.run("ANALYZE").await;
         }
         let Raw::Sqlite(connection) = &mut raw else {
             unreachable!("it is SQLite's")
         };
-        let plan = sqlite_plan(connection).await;
+        let plan = sqlite_plan(connection, waiting).await;
         let uses = |index: &str| {
             plan.iter()
                 .any(|step| step.starts_with("SEARCH posts USING INDEX") && step.contains(index))

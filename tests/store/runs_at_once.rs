@@ -215,9 +215,7 @@ async fn postgres_reads_no_more_of_a_backlog_than_a_claim_takes() {
         };
         assert_eq!(store.claim(&request).await.unwrap().posts.len(), 1_000);
         store.close().await;
-        let sessions = "SELECT count(*) FROM pg_stat_activity
-                        WHERE datname = current_database() AND application_name = 'publisher'";
-        while raw.number(sessions).await > 0 {}
+        raw.wait_for_the_stores_to_be_gone().await;
         read.push(raw.number(counts).await - before);
         raw.end_the_runs().await;
     }

@@ -331,6 +331,13 @@ impl Raw {
         self.texts(&sql).await.remove(0)
     }
 
+    /// PostgreSQL's counts of what a session read are out when the session is gone.
+    pub async fn wait_for_the_stores_to_be_gone(&mut self) {
+        let sessions = "SELECT count(*) FROM pg_stat_activity
+                        WHERE datname = current_database() AND application_name = 'publisher'";
+        while self.number(sessions).await > 0 {}
+    }
+
     /// As if every run had ended, and a person had taken back what it claimed.
     pub async fn end_the_runs(&mut self) {
         let free = "status = 'canceled', lease_until = NULL";

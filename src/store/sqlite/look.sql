@@ -1,6 +1,10 @@
--- Whether a claim may find anything: a row, or none. Most runs find nothing due, and looking costs a tenth of preparing
+-- Whether a claim may find anything, and whether that is more than it looks at one by one: a row, or none. Most runs find nothing due, and looking costs a tenth of preparing
 -- the claim; it takes no write lock either. (On PostgreSQL the function publisher.when_due looks.)
-SELECT 'due'
+SELECT CASE WHEN (SELECT count(*) FROM (
+                      SELECT 1 FROM posts
+                      WHERE status = 'pending' AND due_at <= coalesce(?1->>'now', strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+                      LIMIT max(20000, 2 * (?1->>'limit')) + 1)) > max(20000, 2 * (?1->>'limit'))
+            THEN 'many' ELSE 'few' END
 WHERE EXISTS (SELECT 1 FROM posts
               WHERE status = 'pending' AND due_at <= coalesce(?1->>'now', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')))
    OR EXISTS (SELECT 1 FROM posts
