@@ -79,6 +79,8 @@
 //!   overwritten, and a lost claim is always reported.
 //! - Claims that find something due come one after the other (`publisher.when_due`, SQLite's write lock), each on what the
 //!   one before it left: so they share the work, and limits hold over all. Nothing is sent under that lock.
+//! - An account belongs to one living run: what else waits for it no other claim takes. So its posts go out in order, one
+//!   in flight, over all runs. Looking up, and dropping what is too old, does not wait for that.
 //! - No post is sent after its lease ended, by the monotonic clock or by the wall clock. A row whose lease ended belongs
 //!   to a run that died: it is taken over to find out what became of it, not to be sent. Only a platform that surely does
 //!   not have it lets it go out again.

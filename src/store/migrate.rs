@@ -27,6 +27,7 @@ pub(super) static ALL: &[Migration] = &[
     migration!("0001_publisher"),
     migration!("0002_bounds"),
     migration!("0003_queue"),
+    migration!("0004_held"),
 ];
 
 /// The version that this program needs.

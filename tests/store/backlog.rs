@@ -48,7 +48,6 @@ async fn it_counts_what_a_run_would_take(world: World) {
     // In a run's hands, of another time, or through.
     let beside = [
         json!({"due_at": FUTURE}),
-        held_until(FUTURE),
         json!({"status": "unconfirmed", "due_at": FUTURE}),
         json!({"status": "published", "published_at": PAST}),
         json!({"status": "failed"}),
@@ -58,6 +57,10 @@ async fn it_counts_what_a_run_would_take(world: World) {
     for columns in beside {
         raw.post_with(account, 5, columns).await;
     }
+    // What waits for an account that a run is publishing for waits for that run.
+    let busy = raw.account("bob", "slack").await;
+    let in_its_hands = raw.post_with(busy, 5, held_until(FUTURE)).await;
+    raw.post(busy, 5).await;
     for account in &waiting {
         raw.post(*account, 5).await;
         let columns = json!({"status": "unconfirmed", "due_at": PAST});
@@ -71,9 +74,21 @@ async fn it_counts_what_a_run_would_take(world: World) {
     raw.post_with(account, 5, columns).await;
     // A dead run's posts can't wait, also not for their account.
     raw.post_with(waiting[0], 5, held_until(PAST)).await;
-    assert_eq!(raw.number(due(world.backend)).await, 4);
+    // Nor can what is to be looked up, for its account's run; and that run's end sets the rest free.
+    let columns = json!({"status": "unconfirmed", "due_at": PAST});
+    raw.post_with(busy, 5, columns).await;
+    assert_eq!(raw.number(due(world.backend)).await, 5);
+    let set = |status: &str| format!("UPDATE posts SET {status} WHERE id = {in_its_hands}");
+    raw.run(&set("status = 'failed', lease_until = NULL")).await;
+    assert_eq!(raw.number(due(world.backend)).await, 6);
+    raw.run(&set(&format!(
+        "status = 'publishing', lease_until = '{PAST}'"
+    )))
+    .await;
+    assert_eq!(raw.number(due(world.backend)).await, 7);
+    raw.run(&set("status = 'failed', lease_until = NULL")).await;
     let claim = world.store().await.claim(&request()).await.unwrap();
-    assert_eq!(claim.posts.len(), 4);
+    assert_eq!(claim.posts.len(), 6);
     raw.run(&format!(
         "UPDATE posts SET lease_until = '{FUTURE}' WHERE status = 'publishing'"
     ))
@@ -124,10 +139,14 @@ async fn sqlite_searches(raw: &mut Raw) {
         "posts_due (due_at<?)",
         "posts_lease (lease_until<?)",
         "posts_unsure (due_at<?)",
+        "posts_lease (lease_until>?)",
     ] {
         assert!(plan.contains(index), "no {index} in {plan}");
     }
-    assert!(!plan.contains("SCAN p"), "{plan}");
+    assert!(
+        !plan.contains("SCAN p") && !plan.contains("SCAN h"),
+        "{plan}"
+    );
 }
 
 async fn postgres_reads_little(raw: &mut Raw, statistics: &str) {

@@ -319,6 +319,7 @@ async fn a_checkpoint_survives_to_the_next_claim(world: World) {
         let post = store.claim(&request()).await.unwrap().posts.remove(0);
         assert_eq!((post.id, post.checkpoint), (id, Some(checkpoint)));
         assert_eq!(post.attempts, 1);
+        raw.end_the_runs().await;
     }
 }
 

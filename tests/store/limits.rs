@@ -23,6 +23,7 @@ on_both_databases!(
     a_scope_with_nothing_left_leaves_its_places_to_others,
     a_held_account_does_not_use_up_its_owners_limit,
     what_a_limit_holds_back_takes_no_turn,
+    what_another_run_holds_back_takes_no_turn_and_no_place,
     the_order_within_a_limit_is_the_queues,
     a_scope_is_a_name_and_no_pattern,
     a_limit_and_a_claims_own_limit_work_together,
@@ -135,7 +136,8 @@ async fn what_is_in_flight_or_unconfirmed_counts(world: World) {
     raw.limit("owner:ada", "hour", 4).await;
     let columns = json!({"status": "publishing", "claim": Uuid::new_v4().to_string(),
                          "lease_until": minutes_ago(-5)});
-    raw.post_with(account, 60 * 24 * 2, columns).await;
+    let other = raw.account("ada", "facebook").await;
+    raw.post_with(other, 60 * 24 * 2, columns).await;
     let columns = json!({"status": "unconfirmed", "due_at": "9999-12-31T00:00:00.000Z"});
     raw.post_with(account, 5, columns).await;
     raw.posts(account, 5, 10).await;
@@ -395,6 +397,41 @@ async fn what_a_limit_holds_back_takes_no_turn(world: World) {
     let accounts: Vec<i64> = claim.posts.iter().map(of).collect();
     assert_eq!(accounts[..4], [partly, other, other, free]);
     assert_eq!(claim.posts[3].id, its);
+}
+
+/// Nor must those whose account is another run's: they use up nothing of the owner's limit or the platform's.
+async fn what_another_run_holds_back_takes_no_turn_and_no_place(world: World) {
+    let mut raw = world.raw().await;
+    let busy = raw.account("ada", "slack").await;
+    let free = raw.account("ada", "slack").await;
+    let other = raw.account("bob", "slack").await;
+    let columns = json!({"status": "publishing", "claim": Uuid::new_v4().to_string(), "lease_until": minutes_ago(-5)});
+    raw.post_with(busy, 5, columns).await;
+    // The account's run has one under way: of the owner's limit two are left, of the platform's four.
+    raw.limit("owner:ada", "day", 3).await;
+    raw.limit("platform:slack", "day", 5).await;
+    raw.limit(&format!("account:{busy}"), "day", 0).await;
+    raw.posts(busy, 50, 10).await;
+    raw.posts(other, 30, 10).await;
+    raw.posts(free, 20, 10).await;
+    let preview = world.store().await.preview(&request()).await.unwrap();
+    let held = preview
+        .posts
+        .iter()
+        .filter(|(post, _)| post.account.id == busy);
+    let why: Vec<Option<&str>> = held.map(|(_, why)| why.as_deref()).collect();
+    assert_eq!(
+        why,
+        [Some("another run is publishing for this account"); 10]
+    );
+    let claim = world.store().await.claim(&request()).await.unwrap();
+    let accounts: Vec<i64> = claim.posts.iter().map(|post| post.account.id).collect();
+    assert_eq!(accounts, [other, free, other, free]);
+    // An account's own state says more.
+    raw.run("UPDATE accounts SET status = 'disabled'").await;
+    let preview = world.store().await.preview(&request()).await.unwrap();
+    let why = preview.posts.iter().filter_map(|(_, why)| why.as_deref());
+    assert!(why.clone().count() > 20 && why.into_iter().all(|why| why.ends_with("is disabled")));
 }
 
 async fn the_order_within_a_limit_is_the_queues(world: World) {

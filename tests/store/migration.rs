@@ -39,14 +39,52 @@ on_nothing!(
     the_check_says_how_to_make_it,
     a_claim_says_how_to_make_it,
     a_database_of_the_first_version_is_brought_up_to_date,
+    a_database_of_the_second_version_keeps_its_rows,
     a_database_of_the_version_before_keeps_its_rows,
 );
 
 /// The schema's versions, in order.
-const NAMES: [&str; 3] = ["0001_publisher", "0002_bounds", "0003_queue"];
+const NAMES: [&str; 4] = ["0001_publisher", "0002_bounds", "0003_queue", "0004_held"];
+
+/// What comes in the fourth version is how the backlog is counted: rows stay, and so does who may ask.
+async fn a_database_of_the_version_before_keeps_its_rows(world: World) {
+    let mut raw = world.raw().await;
+    raw.make_third_version().await;
+    let busy = raw.account("ada", "slack").await;
+    let free = raw.account("bob", "slack").await;
+    let held = json!({"status": "publishing", "claim": uuid::Uuid::new_v4(), "lease_until": "2100-01-01T00:00:00.000Z"});
+    raw.post_with(busy, 5, held).await;
+    for account in [busy, free] {
+        raw.posts(account, 5, 2).await;
+    }
+    let due = match world.backend {
+        Backend::Postgres => "SELECT publisher.backlog()",
+        Backend::Sqlite => "SELECT due FROM backlog",
+    };
+    assert_eq!(raw.number(due).await, 4);
+    if world.backend == Backend::Postgres {
+        raw.run("DROP ROLE IF EXISTS looker; CREATE ROLE looker; GRANT USAGE ON SCHEMA publisher TO looker;
+                 GRANT EXECUTE ON FUNCTION publisher.backlog() TO looker")
+            .await;
+    }
+    let before = raw.dump().await;
+    let message = configuration(migrate::check(&world.database).await);
+    let needs = format!("version 3, this program needs {}", migrate::version());
+    assert!(message.contains(&needs), "{message}");
+    let applied = migrate::run(&world.database).await.unwrap();
+    assert_eq!(applied, NAMES[3..]);
+    assert_eq!(raw.dump().await, before);
+    if world.backend == Backend::Postgres {
+        raw.run("SET ROLE looker").await;
+    }
+    assert_eq!(raw.number(due).await, 2);
+    let claim = world.store().await.claim(&request()).await.unwrap();
+    let accounts: Vec<i64> = claim.posts.iter().map(|post| post.account.id).collect();
+    assert_eq!(accounts, [free, free]);
+}
 
 /// What comes in the third version is beside the rows: each is as it was, in whatever state, and is counted.
-async fn a_database_of_the_version_before_keeps_its_rows(world: World) {
+async fn a_database_of_the_second_version_keeps_its_rows(world: World) {
     let mut raw = world.raw().await;
     raw.make_second_version().await;
     let account = raw.account("ada", "slack").await;

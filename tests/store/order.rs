@@ -230,6 +230,7 @@ async fn the_limit_is_never_overshot(world: World) {
             left -= i64::from(limit);
             let pending = "SELECT count(*) FROM posts WHERE status = 'pending'";
             assert_eq!(raw.number(pending).await, left, "{statistics}");
+            raw.end_the_runs().await;
         }
     }
 }

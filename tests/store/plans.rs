@@ -125,6 +125,7 @@ async fn postgres_reads_little_to_count_for_limits() {
         raw.wait_for_the_stores_to_be_gone().await;
         let read = raw.number(counts).await - before;
         assert!(read < 3_000, "statistics {statistics}: {read} rows read");
+        raw.end_the_runs().await;
     }
 }
 

@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use futures::StreamExt;
 use futures::future::join_all;
-use publisher::post::PostId;
-use publisher::store::{Request, StoreError, migrate};
+use publisher::post::{Action, PostId};
+use publisher::store::{Claim, Request, StoreError, migrate};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
-use crate::support::database::{Backend, Raw, World, minutes_ago, request};
+use crate::support::database::{Backend, Raw, World, minutes_ago, now, request, request_at};
 
 on_both_databases!(
     each_post_is_claimed_by_one_run,
@@ -18,8 +19,12 @@ on_both_databases!(
     a_claim_and_a_cancellation_do_not_both_win,
     runs_at_once_keep_to_a_limit_together,
     runs_at_once_take_as_many_as_each_may,
+    a_run_takes_less_only_if_no_account_is_left,
     runs_at_once_share_a_backlog,
     runs_with_different_filters_keep_to_a_limit_together,
+    an_account_belongs_to_one_living_run,
+    an_account_belongs_to_one_living_run_in_a_backlog,
+    what_is_over_for_an_account_does_not_wait_for_its_run,
 );
 
 async fn each_post_is_claimed_by_one_run(world: World) {
@@ -52,13 +57,16 @@ async fn each_post_is_claimed_by_one_run(world: World) {
 
 async fn small_claims_at_once_take_everything_in_the_end(world: World) {
     let mut raw = world.raw().await;
-    let account = raw.account("ada", "slack").await;
-    raw.posts(account, 30, 2_000).await;
+    for owner in 0..25 {
+        let account = raw.account(&format!("owner {owner}"), "slack").await;
+        raw.posts(account, 30, 40).await;
+    }
     let mut stores = join_all((0..8).map(|_| world.store())).await;
     let claims = join_all(stores.iter_mut().map(async |store| {
+        let mut raw = world.raw().await;
         let mut ids = Vec::new();
         let mut empty = 0;
-        // A run may find that others hold all that it chose; the next one finds what is left.
+        // A run may find that others hold every account; when they have ended, the next one finds what is left.
         while empty < 3 {
             let request = Request {
                 limit: 60,
@@ -67,6 +75,7 @@ async fn small_claims_at_once_take_everything_in_the_end(world: World) {
             let claim = store.claim(&request).await.unwrap();
             assert!(claim.posts.len() <= 60);
             empty += usize::from(claim.posts.is_empty());
+            raw.end_the_run(request.run).await;
             ids.extend(claim.posts.into_iter().map(|post| post.id));
         }
         ids
@@ -76,7 +85,7 @@ async fn small_claims_at_once_take_everything_in_the_end(world: World) {
     let mut claimed: Vec<PostId> = claims.into_iter().flatten().collect();
     claimed.extend(rest.posts.iter().map(|post| post.id));
     let distinct: BTreeSet<PostId> = claimed.iter().copied().collect();
-    assert_eq!((claimed.len(), distinct.len()), (2_000, 2_000));
+    assert_eq!((claimed.len(), distinct.len()), (1_000, 1_000));
 }
 
 async fn runs_at_once_keep_to_a_limit_together(world: World) {
@@ -97,29 +106,72 @@ async fn runs_at_once_keep_to_a_limit_together(world: World) {
     assert_eq!(claims.iter().sum::<usize>(), 5, "{claims:?}");
 }
 
-/// Those that are started at the same instant share what is due, to the last place of each.
-async fn runs_at_once_take_as_many_as_each_may(world: World) {
+/// What these claims take that are started at the same instant, where each of so many owners has an account with so many
+/// posts: how many each, and no account's posts go to two.
+async fn shares(world: &World, runs: usize, limit: u32, accounts: &[i64], each: u32) -> Vec<usize> {
     let mut raw = world.raw().await;
-    for owner in 0..5 {
-        let account = raw.account(&format!("owner {owner}"), "slack").await;
-        raw.posts(account, 30, 160).await;
+    raw.run("UPDATE posts SET status = 'canceled', lease_until = NULL")
+        .await;
+    for account in accounts {
+        raw.posts(*account, 30, each).await;
     }
-    let mut stores = join_all((0..8).map(|_| world.store())).await;
+    let mut stores = join_all((0..runs).map(|_| world.store())).await;
     let claims = join_all(stores.iter_mut().map(async |store| {
-        let request = Request {
-            limit: 100,
-            ..request()
-        };
+        let request = Request { limit, ..request() };
         store.claim(&request).await.unwrap().posts
     }))
     .await;
     let counts: Vec<usize> = claims.iter().map(Vec::len).collect();
-    assert_eq!(counts, [100; 8]);
     let distinct: BTreeSet<PostId> = claims.iter().flatten().map(|post| post.id).collect();
-    assert_eq!(distinct.len(), 800);
+    assert_eq!(distinct.len(), counts.iter().sum::<usize>());
+    let whose = claims.iter().map(|posts| {
+        let accounts: BTreeSet<i64> = posts.iter().map(|post| post.account.id).collect();
+        accounts
+    });
+    let whose: Vec<i64> = whose.flatten().collect();
+    let distinct: BTreeSet<i64> = whose.iter().copied().collect();
+    assert_eq!(distinct.len(), whose.len(), "an account has two runs");
+    counts
 }
 
-/// More than any claim looks at one by one, spread over so many accounts.
+async fn owners(world: &World, count: u32) -> Vec<i64> {
+    let mut raw = world.raw().await;
+    let mut accounts = Vec::new();
+    for owner in 0..count {
+        accounts.push(raw.account(&format!("owner {owner}"), "slack").await);
+    }
+    accounts
+}
+
+/// Each takes its whole limit of what is due, if there are accounts enough: the last that a run takes of is no other's, also
+/// where it does not take all of it.
+async fn runs_at_once_take_as_many_as_each_may(world: World) {
+    let accounts = owners(&world, 104).await;
+    for (runs, limit, accounts, each) in [
+        (8, 100, &accounts[..80], 10),
+        (8, 100, &accounts[..104], 8),
+        (6, 50, &accounts[..60], 5),
+        (6, 1_000, &accounts[..102], 60),
+        (4, 40, &accounts[..32], 5),
+    ] {
+        let counts = shares(&world, runs, limit, accounts, each).await;
+        assert_eq!(counts, vec![limit as usize; runs]);
+    }
+}
+
+async fn a_run_takes_less_only_if_no_account_is_left(world: World) {
+    let accounts = owners(&world, 100).await;
+    for (runs, limit, each) in [(8, 100, 8), (6, 1_000, 60)] {
+        let counts = shares(&world, runs, limit, &accounts, each).await;
+        let less = counts.iter().filter(|count| **count < limit as usize);
+        assert_eq!(less.count(), 1, "{counts:?}");
+        let free = "SELECT count(*) FROM accounts a WHERE NOT EXISTS (
+                        SELECT 1 FROM posts p WHERE p.account_id = a.id AND p.status = 'publishing')";
+        assert_eq!(world.raw().await.number(free).await, 0);
+    }
+}
+
+/// More than any claim takes, spread over so many accounts.
 async fn a_backlog(world: &World, accounts: u32, posts: u32) -> Raw {
     let mut raw = world.raw().await;
     for number in 0..accounts {
@@ -149,7 +201,7 @@ async fn runs_at_once_share_a_backlog(world: World) {
     assert_eq!(counts, [2_000; 4]);
     let distinct: BTreeSet<PostId> = claims.iter().flatten().map(|post| post.id).collect();
     assert_eq!(distinct.len(), 8_000);
-    // Each of an account's posts went to the same run, for there are accounts enough.
+    // Each of an account's posts went to the same run.
     for (place, claim) in claims.iter().enumerate() {
         let accounts: BTreeSet<i64> = claim.iter().map(|post| post.account.id).collect();
         let others = claims
@@ -187,6 +239,188 @@ async fn runs_with_different_filters_keep_to_a_limit_together(world: World) {
     }))
     .await;
     assert_eq!(claims.iter().sum::<usize>(), 120, "{claims:?}");
+}
+
+const ANOTHER: &str = "another run is publishing for this account";
+
+fn of_each(claim: &Claim, accounts: &[i64]) -> Vec<usize> {
+    let of = |account: &i64| {
+        let its = claim
+            .posts
+            .iter()
+            .filter(|post| post.account.id == *account);
+        its.count()
+    };
+    accounts.iter().map(of).collect()
+}
+
+async fn an_account_belongs_to_one_living_run(world: World) {
+    let mut raw = world.raw().await;
+    let held = raw.account("ada", "slack").await;
+    let sibling = raw.account("ada", "facebook").await;
+    let free = raw.account("bob", "slack").await;
+    let accounts = [held, sibling, free];
+    raw.posts(held, 30, 5).await;
+    let mut store = world.store().await;
+    let first = Request {
+        limit: 2,
+        platforms: vec!["slack".to_owned()],
+        ..request()
+    };
+    let claim = store.claim(&first).await.unwrap();
+    assert_eq!(claim.posts.len(), 2);
+    for account in [sibling, free] {
+        raw.post(account, 1).await;
+    }
+
+    let mut others = world.store().await;
+    let preview = others.preview(&request()).await.unwrap();
+    let why = |account: i64| {
+        let its = preview
+            .posts
+            .iter()
+            .filter(move |(post, _)| post.account.id == account);
+        its.map(|(_, why)| why.as_deref()).collect::<Vec<_>>()
+    };
+    assert_eq!(why(held), [Some(ANOTHER); 3]);
+    assert_eq!((why(sibling), why(free)), (vec![None], vec![None]));
+    // Whatever it is asked for.
+    let hers = Request {
+        owners: vec!["ada".to_owned()],
+        ..request()
+    };
+    assert_eq!(
+        of_each(&others.claim(&hers).await.unwrap(), &accounts),
+        [0, 1, 0]
+    );
+    assert_eq!(
+        of_each(&others.claim(&request()).await.unwrap(), &accounts),
+        [0, 0, 1]
+    );
+    // One that is settled is not all: the run still has the other.
+    let settle = |post: PostId| {
+        format!("UPDATE posts SET status = 'failed', lease_until = NULL WHERE id = {post}")
+    };
+    raw.run(&settle(claim.posts[0].id)).await;
+    assert!(others.claim(&request()).await.unwrap().posts.is_empty());
+    raw.run(&settle(claim.posts[1].id)).await;
+    let rest = others.claim(&request()).await.unwrap();
+    assert_eq!(of_each(&rest, &accounts), [3, 0, 0]);
+
+    // A lease holds to its last instant; then what it held is looked up, and the rest is free.
+    raw.post(held, 1).await;
+    let last = now() + request().lease;
+    assert!(
+        others
+            .claim(&request_at(last))
+            .await
+            .unwrap()
+            .posts
+            .is_empty()
+    );
+    let after = request_at(last + TimeDelta::milliseconds(1));
+    let claim = others.claim(&after).await.unwrap();
+    let recovered = claim
+        .posts
+        .iter()
+        .filter(|post| post.account.id == held && post.action == Action::Recover);
+    assert_eq!(recovered.count(), 3);
+    assert_eq!(of_each(&claim, &accounts), [4, 1, 1]);
+}
+
+/// Also where more is due than a claim takes: also then by no more than what a claim takes and its accounts.
+async fn an_account_belongs_to_one_living_run_in_a_backlog(world: World) {
+    let mut raw = a_backlog(&world, 10, 1_000).await;
+    let run = |limit: u32| Request { limit, ..request() };
+    let mut store = world.store().await;
+    let first = run(12);
+    let claim = store.claim(&first).await.unwrap();
+    let held: BTreeSet<i64> = claim.posts.iter().map(|post| post.account.id).collect();
+    assert!(held.len() < 10, "{held:?}");
+    let claim = store.claim(&run(900)).await.unwrap();
+    let others: BTreeSet<i64> = claim.posts.iter().map(|post| post.account.id).collect();
+    assert_eq!(others.len(), 10 - held.len());
+    assert!(others.is_disjoint(&held));
+    assert_eq!(claim.posts.len(), 100 * others.len());
+    assert!(store.claim(&run(100)).await.unwrap().posts.is_empty());
+    raw.end_the_run(first.run).await;
+    let claim = store.claim(&run(100)).await.unwrap();
+    assert_eq!(claim.posts.len(), 100);
+    assert!(
+        claim
+            .posts
+            .iter()
+            .all(|post| held.contains(&post.account.id))
+    );
+}
+
+/// What is too old, what a run that died left and what is to be looked up ask nothing of the account's turn: neither where
+/// little is due nor where much is.
+async fn what_is_over_for_an_account_does_not_wait_for_its_run(world: World) {
+    let mut raw = world.raw().await;
+    let held = raw.account("ada", "slack").await;
+    let lease = |minutes: i64| {
+        json!({"status": "publishing", "claim": "00000000-0000-4000-8000-000000000001",
+               "lease_until": minutes_ago(minutes)})
+    };
+    raw.post_with(held, 3, lease(-10)).await;
+    for backlog in [0, 200] {
+        if backlog > 0 {
+            let free = raw.account("bob", "slack").await;
+            raw.posts(free, 1, backlog).await;
+        }
+        raw.post(held, 30).await;
+        let mut over = vec![
+            (raw.post(held, 60 * 24 * 3).await, Action::Expire),
+            (
+                raw.post_with(held, 20, json!({"expires_at": minutes_ago(10)}))
+                    .await,
+                Action::Expire,
+            ),
+            (raw.post_with(held, 3, lease(1)).await, Action::Recover),
+            (
+                raw.post_with(
+                    held,
+                    3,
+                    json!({"status": "unconfirmed", "due_at": minutes_ago(1)}),
+                )
+                .await,
+                Action::Recover,
+            ),
+        ];
+        let request = Request {
+            limit: 100,
+            ..request()
+        };
+        let claim = world.store().await.claim(&request).await.unwrap();
+        let its = claim.posts.iter().filter(|post| post.account.id == held);
+        let mut its: Vec<(PostId, Action)> = its.map(|post| (post.id, post.action)).collect();
+        its.sort_unstable_by_key(|(id, _)| *id);
+        over.sort_unstable_by_key(|(id, _)| *id);
+        if backlog == 0 {
+            assert_eq!(its, over);
+            continue;
+        }
+        // The backlog is more urgent than what is late: it all gets its place as the backlog goes.
+        let mut found = its;
+        while found.len() < 4 {
+            let claim = world
+                .store()
+                .await
+                .claim(&Request {
+                    run: uuid::Uuid::new_v4(),
+                    ..request.clone()
+                })
+                .await
+                .unwrap();
+            assert!(!claim.posts.is_empty(), "{found:?}");
+            let its = claim.posts.iter().filter(|post| post.account.id == held);
+            found.extend(its.map(|post| (post.id, post.action)));
+            raw.run(&format!("UPDATE posts SET status = 'canceled', lease_until = NULL WHERE account_id <> {held} AND status = 'publishing'")).await;
+        }
+        found.sort_unstable_by_key(|(id, _)| *id);
+        assert_eq!(found, over);
+    }
 }
 
 /// By what the server counts: ten times the backlog, and no more rows read. (On SQLite the plan is looked at; see `plans`.)
@@ -367,6 +601,7 @@ async fn postgres_does_not_wait_for_another_runs_rows() {
         .execute(&mut holder)
         .await
         .unwrap();
+    raw.end_the_runs().await;
     assert_eq!(store.claim(&request()).await.unwrap().posts.len(), 10);
 }
 
@@ -388,6 +623,7 @@ async fn postgres_skips_a_row_that_an_application_holds() {
     assert_eq!(claim.posts.len(), 1);
     assert_eq!(claim.posts[0].id, free);
     raw.run("COMMIT").await;
+    raw.end_the_runs().await;
     let claim = store.claim(&request()).await.unwrap();
     assert_eq!(claim.posts[0].content.body, "being edited");
 }

@@ -169,6 +169,23 @@ impl Raw {
         self.run(mark).await;
     }
 
+    /// Makes that of the third.
+    pub async fn make_third_version(&mut self) {
+        self.make_second_version().await;
+        let (schema, mark) = match self {
+            Self::Sqlite(_) => (
+                include_str!("../../migrations/sqlite/0003_queue.sql"),
+                "PRAGMA user_version = 3",
+            ),
+            Self::Postgres(_) => (
+                include_str!("../../migrations/postgres/0003_queue.sql"),
+                "INSERT INTO publisher.migrations (version, name) VALUES (3, '0003_queue')",
+            ),
+        };
+        self.run(schema).await;
+        self.run(mark).await;
+    }
+
     /// Runs statements that must go through.
     pub async fn run(&mut self, sql: &str) {
         self.try_run(sql)
@@ -343,6 +360,15 @@ impl Raw {
         let free = "status = 'canceled', lease_until = NULL";
         self.run(&format!(
             "UPDATE posts SET {free} WHERE status = 'publishing'"
+        ))
+        .await;
+    }
+
+    /// As if this one had.
+    pub async fn end_the_run(&mut self, run: Uuid) {
+        let free = "status = 'canceled', lease_until = NULL";
+        self.run(&format!(
+            "UPDATE posts SET {free} WHERE status = 'publishing' AND claim = '{run}'"
         ))
         .await;
     }

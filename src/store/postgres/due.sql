@@ -3,24 +3,37 @@
 WITH RECURSIVE few AS MATERIALIZED (
     SELECT id, priority, scheduled_at, account_id, expires_at, status FROM publisher.posts
     WHERE status = 'pending' AND due_at <= coalesce(($1::jsonb->>'now')::timestamptz, now())
-    ORDER BY due_at LIMIT greatest(20000, 2 * ($1::jsonb->>'limit')::bigint) + 1
+    ORDER BY due_at LIMIT greatest(20, ($1::jsonb->>'limit')::bigint) + 1
 ),
--- Where more is due than that, runs take accounts in turn, each with its next posts, and first those that no living run
--- publishes for: no more of a backlog is read than a claim takes, and runs at once share it.
+-- Where more is due than a claim takes, runs take accounts in turn, each with its next posts: so accounts are left for
+-- the other runs, and no more of a backlog is read than a claim takes. (A handful is in order whatever it takes.)
 many AS MATERIALIZED (
-    SELECT count(*) > greatest(20000, 2 * ($1::jsonb->>'limit')::bigint) AS are FROM few
+    SELECT count(*) > greatest(20, ($1::jsonb->>'limit')::bigint) AS are FROM few
 ),
+-- The priorities that wait, highest first, each by one step through the index.
+level (priority) AS (
+    (SELECT p.priority FROM publisher.posts p
+     WHERE p.status = 'pending' AND (SELECT are FROM many) ORDER BY p.priority DESC LIMIT 1)
+    UNION ALL
+    SELECT (SELECT p.priority FROM publisher.posts p
+            WHERE p.status = 'pending' AND p.priority < l.priority ORDER BY p.priority DESC LIMIT 1)
+    FROM level l WHERE l.priority IS NOT NULL
+),
+-- The accounts that may publish and have something due.
 open AS MATERIALIZED (
-    SELECT a.id, a.owner, a.platform,
-           EXISTS (SELECT FROM publisher.posts h
-                   WHERE h.account_id = a.id AND h.status = 'publishing' AND h.lease_until >= coalesce(($1::jsonb->>'now')::timestamptz, now())) AS held
+    SELECT a.id, a.owner, a.platform
     FROM publisher.accounts a
     WHERE (SELECT are FROM many) AND a.status = 'active'
       AND (a.blocked_until IS NULL OR a.blocked_until <= coalesce(($1::jsonb->>'now')::timestamptz, now()))
       AND ($1::jsonb->'platforms' = 'null' OR $1::jsonb->'platforms' ? a.platform)
       AND ($1::jsonb->'owners' = 'null' OR $1::jsonb->'owners' ? a.owner)
+      AND EXISTS (SELECT FROM level l CROSS JOIN LATERAL (
+                      SELECT FROM publisher.posts p
+                      WHERE p.status = 'pending' AND p.priority = l.priority AND p.account_id = a.id
+                        AND p.scheduled_at <= coalesce(($1::jsonb->>'now')::timestamptz, now()) AND p.due_at <= coalesce(($1::jsonb->>'now')::timestamptz, now())
+                      LIMIT 1) p)
 ),
--- For which accounts limits matter now.
+-- Those that limits, and runs that hold them, matter for now.
 asked AS MATERIALIZED (
     SELECT a.id AS account_id, a.platform
     FROM (SELECT DISTINCT account_id FROM few) f JOIN publisher.accounts a ON a.id = f.account_id
@@ -34,7 +47,8 @@ quota AS MATERIALIZED (
 ),
 -- How much each scope may still publish, by its strictest rule.
 rule AS MATERIALIZED (
-    SELECT DISTINCT ON (scope) scope, remaining, scope || ': ' || max || ' per ' || "window" || whose AS rule
+    SELECT DISTINCT ON (scope) scope, remaining,
+           coalesce(scope || ': ' || max || ' per ' || "window" || whose, 'another run is publishing for this account') AS rule
     FROM (
         SELECT l.scope, l."window", l.max, l.whose, l.max - (
             -- Apart, for each part to be a search in its own partial index: an OR reads all that was ever published.
@@ -77,17 +91,16 @@ rule AS MATERIALIZED (
         WHERE NOT EXISTS (SELECT FROM publisher.limits o
                           WHERE o.scope = 'account:' || d.account_id AND o."window" = q."window"
                             AND o.action IN ('publish', '*'))
+        UNION ALL
+        -- An account belongs to one living run: for the others it has nothing left, whatever the rules say. (OFFSET makes
+        -- it a probe by the account: statistics that know of no run would let all that is being published be read.)
+        SELECT 'account:' || d.account_id, NULL, NULL, NULL, -1000000000000000000
+        FROM asked d CROSS JOIN LATERAL (
+            SELECT FROM (SELECT lease_until FROM publisher.posts
+                         WHERE account_id = d.account_id AND status = 'publishing' OFFSET 0) p
+            WHERE lease_until >= coalesce(($1::jsonb->>'now')::timestamptz, now()) LIMIT 1) held
     ) r
     ORDER BY scope, remaining
-),
--- The priorities that wait, highest first, each by one step through the index.
-level (priority) AS (
-    (SELECT p.priority FROM publisher.posts p
-     WHERE p.status = 'pending' AND (SELECT are FROM many) ORDER BY p.priority DESC LIMIT 1)
-    UNION ALL
-    SELECT (SELECT p.priority FROM publisher.posts p
-            WHERE p.status = 'pending' AND p.priority < l.priority ORDER BY p.priority DESC LIMIT 1)
-    FROM level l WHERE l.priority IS NOT NULL
 ),
 -- The classes of lateness as ranges of scheduled_at.
 class (number, since, until) AS (
@@ -97,52 +110,52 @@ class (number, since, until) AS (
     UNION ALL
     SELECT 4, '-infinity', coalesce(($1::jsonb->>'now')::timestamptz, now()) - make_interval(secs => 604800.001)
 ),
+-- `share` is how many posts of one account a run takes: what it can send one after the other in a minute, and no more than
+-- an eighth of what it takes at all, unless there are few accounts.
 ready AS MATERIALIZED (
-    SELECT o.id, o.owner, o.platform, o.held,
-           ra.remaining AS account_left, ro.remaining AS owner_left, rp.remaining AS platform_left
+    SELECT o.id, o.owner, o.platform,
+           ra.remaining AS account_left, ro.remaining AS owner_left, rp.remaining AS platform_left,
+           least(l, greatest(1, least(l / 8, 128), 2 * l / count(*) OVER ())) AS share
     FROM open o
+    CROSS JOIN (SELECT ($1::jsonb->>'limit')::bigint AS l) given
     LEFT JOIN rule ra ON ra.scope = 'account:' || o.id
     LEFT JOIN rule ro ON ro.scope = 'owner:' || o.owner
     LEFT JOIN rule rp ON rp.scope = 'platform:' || o.platform
     WHERE least(ra.remaining, ro.remaining, rp.remaining, 1) > 0
-      AND EXISTS (SELECT FROM level l CROSS JOIN LATERAL (
-                      SELECT FROM publisher.posts p
-                      WHERE p.status = 'pending' AND p.priority = l.priority AND p.account_id = o.id
-                        AND p.scheduled_at <= coalesce(($1::jsonb->>'now')::timestamptz, now()) AND p.due_at <= coalesce(($1::jsonb->>'now')::timestamptz, now())
-                      LIMIT 1) p)
-),
--- How many posts of one account a run takes: what it can send one after the other in a minute, and no more than an
--- eighth of what it takes at all, unless there are few accounts.
-share AS MATERIALIZED (
-    SELECT least(l, greatest(1, least(l / 8, 128), 2 * l / greatest(n, 1))) AS posts
-    FROM (SELECT ($1::jsonb->>'limit')::bigint AS l, (SELECT count(*) FROM ready) AS n) given
 ),
 -- What of an account waits in one priority and class.
 part AS MATERIALIZED (
     SELECT r.*, l.priority, c.number AS class, c.since, c.until, n.posts, n.first,
-           row_number() OVER (PARTITION BY r.held, l.priority, c.number, r.owner ORDER BY n.first, r.id) AS turn
+           row_number() OVER (PARTITION BY l.priority, c.number, r.owner ORDER BY n.first, r.id) AS turn
     FROM ready r CROSS JOIN level l CROSS JOIN class c CROSS JOIN LATERAL (
         SELECT count(*) AS posts, min(scheduled_at) AS first FROM (
             SELECT p.scheduled_at FROM publisher.posts p
             WHERE p.status = 'pending' AND p.priority = l.priority AND p.account_id = r.id
               AND p.scheduled_at >= c.since AND p.scheduled_at < c.until AND p.due_at <= coalesce(($1::jsonb->>'now')::timestamptz, now())
-            ORDER BY p.scheduled_at, p.id LIMIT (SELECT posts FROM share)) p) n
+            ORDER BY p.scheduled_at, p.id LIMIT r.share) p) n
     WHERE l.priority IS NOT NULL AND n.posts > 0
 ),
--- As many as each scope has left, in the queue's order.
+-- As many as each scope has left, in the queue's order. If the shares do not fill the claim, it touches every account, and
+-- no other run finds one: then an account gives whatever is wanted.
 within AS (
-    SELECT * FROM (
-        SELECT part.*,
-               sum(posts) OVER (PARTITION BY id ORDER BY held, priority DESC, class, turn, first, id) - posts AS of_account,
-               sum(posts) OVER (PARTITION BY owner ORDER BY held, priority DESC, class, turn, first, id) - posts AS of_owner,
-               sum(posts) OVER (PARTITION BY platform ORDER BY held, priority DESC, class, turn, first, id) - posts AS of_platform
-        FROM part) p
-    WHERE of_account < coalesce(least(account_left, (SELECT posts FROM share)), (SELECT posts FROM share))
+    SELECT g.*, least(posts, owner_left - of_owner, platform_left - of_platform) AS admitted
+    FROM (
+        SELECT p.*,
+               CASE WHEN sum(greatest(0, least(posts, share - of_account, account_left - of_account))) OVER ()
+                         < ($1::jsonb->>'limit')::bigint
+                    THEN ($1::jsonb->>'limit')::bigint ELSE share END AS gives
+        FROM (
+            SELECT part.*,
+                   sum(posts) OVER (PARTITION BY id ORDER BY priority DESC, class, turn, first, id) - posts AS of_account,
+                   sum(posts) OVER (PARTITION BY owner ORDER BY priority DESC, class, turn, first, id) - posts AS of_owner,
+                   sum(posts) OVER (PARTITION BY platform ORDER BY priority DESC, class, turn, first, id) - posts AS of_platform
+            FROM part) p) g
+    WHERE of_account < least(account_left, gives)
       AND of_owner < coalesce(owner_left, of_owner + 1) AND of_platform < coalesce(platform_left, of_platform + 1)
 ),
 taken AS MATERIALIZED (
     SELECT * FROM (
-        SELECT within.*, sum(posts) OVER (ORDER BY held, priority DESC, class, turn, first, id) - posts AS before
+        SELECT within.*, sum(admitted) OVER (ORDER BY priority DESC, class, turn, first, id) - admitted AS before
         FROM within) w
     WHERE before < ($1::jsonb->>'limit')::bigint
 ),
@@ -152,16 +165,13 @@ next AS (
         SELECT p.id, p.priority, p.scheduled_at, p.account_id, p.expires_at, p.status FROM publisher.posts p
         WHERE p.status = 'pending' AND p.priority = t.priority AND p.account_id = t.id
           AND p.scheduled_at >= t.since AND p.scheduled_at < t.until AND p.due_at <= coalesce(($1::jsonb->>'now')::timestamptz, now())
-        ORDER BY p.scheduled_at, p.id LIMIT t.posts) p
+        ORDER BY p.scheduled_at, p.id LIMIT t.gives) p
 ),
 -- What is past its expiry is dropped whatever its account's state: the oldest by their time to be looked at.
 old AS (
-    SELECT * FROM (
-        SELECT id, priority, scheduled_at, account_id, expires_at, status FROM publisher.posts
-        WHERE status = 'pending' AND (SELECT are FROM many)
-          AND due_at <= coalesce(($1::jsonb->>'now')::timestamptz, now()) - make_interval(secs => ($1::jsonb->>'expiry_seconds')::float8)
-        ORDER BY due_at LIMIT ($1::jsonb->>'limit')::bigint) o
-    WHERE least(scheduled_at + interval '7 days',
+    SELECT * FROM few
+    WHERE (SELECT are FROM many)
+      AND least(scheduled_at + interval '7 days',
                 coalesce(expires_at, scheduled_at + make_interval(secs => ($1::jsonb->>'expiry_seconds')::float8)))
           <= coalesce(($1::jsonb->>'now')::timestamptz, now())
 ),

@@ -8,7 +8,8 @@ quota AS MATERIALIZED (
 ),
 -- How much each scope may still publish, by its strictest rule (the other columns are those of the least `remaining`).
 rule AS MATERIALIZED (
-    SELECT scope, min(remaining) AS remaining, scope || ': ' || max || ' per ' || "window" || whose AS rule
+    SELECT scope, min(remaining) AS remaining,
+           coalesce(scope || ': ' || max || ' per ' || "window" || whose, 'another run is publishing for this account') AS rule
     FROM (
         SELECT l.scope, l."window", l.max, l.whose, l.max - (
             -- CROSS JOIN keeps that order, in which each part is a search in its own partial index.
@@ -49,6 +50,14 @@ rule AS MATERIALIZED (
         WHERE NOT EXISTS (SELECT 1 FROM limits o
                           WHERE o.scope = 'account:' || d.account_id AND o."window" = q."window"
                             AND o.action IN ('publish', '*'))
+        UNION ALL
+        -- An account belongs to one living run: for the others it has nothing left, whatever the rules say. (The + makes
+        -- it a probe by the account, not by the lease.)
+        SELECT 'account:' || d.account_id, NULL, NULL, NULL, -1000000000000000000
+        FROM asked d
+        WHERE EXISTS (SELECT 1 FROM posts p
+                      WHERE p.account_id = d.account_id AND p.status = 'publishing'
+                        AND +p.lease_until >= (SELECT now FROM clock))
     )
     GROUP BY scope
 ),

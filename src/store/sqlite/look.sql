@@ -1,9 +1,10 @@
--- Whether a claim may find anything, and whether that is more than it looks at one by one: a row, or none. Most runs find nothing due, and looking costs a tenth of preparing
--- the claim; it takes no write lock either. (On PostgreSQL the function publisher.when_due looks.)
+-- Whether a claim may find anything, and whether more is due than it takes: a row, or none. Most runs find nothing due,
+-- and looking costs a tenth of preparing the claim; it takes no write lock either. (On PostgreSQL the function
+-- publisher.when_due looks.)
 SELECT CASE WHEN (SELECT count(*) FROM (
                       SELECT 1 FROM posts
                       WHERE status = 'pending' AND due_at <= coalesce(?1->>'now', strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
-                      LIMIT max(20000, 2 * (?1->>'limit')) + 1)) > max(20000, 2 * (?1->>'limit'))
+                      LIMIT max(20, ?1->>'limit') + 1)) > max(20, ?1->>'limit')
             THEN 'many' ELSE 'few' END
 WHERE EXISTS (SELECT 1 FROM posts
               WHERE status = 'pending' AND due_at <= coalesce(?1->>'now', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')))
