@@ -250,11 +250,20 @@ impl State {
         queue.iter().map(|it| (it.post, it.action)).collect()
     }
 
+    /// Whether a living run publishes for the account.
+    fn is_held(&self, account: usize, at: i64) -> bool {
+        let lives = |row: &Row| row.lease.is_some_and(|lease| lease >= at);
+        self.rows().any(|(_, row)| {
+            row.account == account && row.status == Status::Publishing && lives(row)
+        })
+    }
+
     fn candidate(&self, post: usize, row: &Row, at: i64) -> Option<Candidate> {
         let is_open = self.accounts[row.account].is_open(at);
+        let is_free = !self.is_held(row.account, at);
         let action = match row.status {
             Status::Pending if row.due <= at && row.end() <= at => Action::Expire,
-            Status::Pending if row.due <= at && is_open => Action::Publish,
+            Status::Pending if row.due <= at && is_open && is_free => Action::Publish,
             Status::Publishing if row.lease.is_some_and(|lease| lease < at) => Action::Recover,
             Status::Unconfirmed if row.due <= at && is_open => Action::Recover,
             _ => return None,
