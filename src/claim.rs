@@ -2,13 +2,17 @@
 
 use std::time::{Duration, Instant};
 
+use uuid::Uuid;
+
 use crate::exit::Failed;
+use crate::lease::Lease;
 use crate::post::ClaimedPost;
 use crate::schedule::{Clock, Term};
 use crate::store::{Claim, Request, Store, StoreError};
 
-/// Two machines' clocks may differ by this much before a lease means different things to them.
-const CLOCK_SKEW: Duration = Duration::from_mins(2);
+/// How long a claim holds unless it is renewed: a little less than three minutes, so that the run that cron starts three
+/// minutes after it finds it ended. The database's clock counts, for whoever holds it and for whoever takes it over.
+pub const LEASE: Duration = Duration::from_secs(170);
 /// From this difference on the operator hears of it.
 const NOTABLE_SKEW: Duration = Duration::from_mins(1);
 /// So often a claim that met with another session is tried, as long as this has not passed.
@@ -26,12 +30,12 @@ pub struct Claimed {
     /// When the claim was asked for.
     pub at: Instant,
     /// How long it holds. It counts from when it was asked for, so it never ends later than the database thinks.
-    pub lease: Term,
+    pub term: Term,
 }
 
 /// Claims the due posts.
 pub async fn due(store: &mut Store, request: &Request) -> Result<Claimed, Failed> {
-    let (at, lease, claim) = patiently(store, request).await?;
+    let (at, term, claim) = patiently(store, request).await?;
     let host = Clock::host();
     let clock = claim.now.map_or(host, Clock::at);
     let skew = (clock.now() - host.now()).abs();
@@ -45,7 +49,7 @@ pub async fn due(store: &mut Store, request: &Request) -> Result<Claimed, Failed
         posts: claim.posts,
         clock,
         at,
-        lease,
+        term,
     })
 }
 
@@ -56,7 +60,7 @@ async fn patiently(store: &mut Store, request: &Request) -> Result<(Instant, Ter
     let mut pause = FIRST_PAUSE;
     let mut tries = 0;
     loop {
-        let (at, lease) = (Instant::now(), Term::of(request.lease));
+        let (at, term) = (Instant::now(), Term::of(request.lease));
         tries += 1;
         match store.claim(request).await {
             Err(StoreError::Contended(why)) if tries < TRIES && began.elapsed() < PATIENCE => {
@@ -73,12 +77,27 @@ async fn patiently(store: &mut Store, request: &Request) -> Result<(Instant, Ter
                      it. Nothing was sent"
                 )));
             }
-            claim => return Ok((at, lease, claim?)),
+            claim => return Ok((at, term, claim?)),
         }
     }
 }
 
-/// How long a claim must hold: the time budget, then the longest request that may have started in it, then skew.
-pub fn lease(time_budget: Duration, longest_request: Duration) -> Duration {
-    time_budget + longest_request + CLOCK_SKEW
+/// Holds on to what these claims brought: one statement. If it fails it is tried again soon, for as long as the lease
+/// holds.
+pub async fn renew(
+    store: &mut Store,
+    claims: &[Uuid],
+    request: &Request,
+    clock: Clock,
+    lease: &Lease,
+) {
+    let term = Term::of(request.lease);
+    let now = request.now.map(|_| clock.now());
+    match store.renew(claims, request.lease, now).await {
+        Ok(posts) => lease.renewed(term, posts),
+        Err(why) => {
+            tracing::warn!("the claim can't be renewed yet: {why}");
+            lease.not_renewed();
+        }
+    }
 }

@@ -15,11 +15,11 @@ use url::Url;
 
 use crate::account::{Account, App, Credentials};
 use crate::journal::Page;
+use crate::lease::Lease;
 use crate::limits::Limits;
 use crate::media::{self, Facts};
 use crate::outcome::{Failure, Published, Reason, Scope};
 use crate::post::ClaimedPost;
-use crate::schedule::Term;
 use crate::text::one_line;
 
 pub(crate) mod connect;
@@ -181,8 +181,8 @@ pub struct Session<'a> {
     pub post: &'a ClaimedPost,
     /// What its media are, in their order, where that was looked at: before the first step it is.
     pub facts: &'a [Facts],
-    /// No publishing request is sent once this is over.
-    pub lease: Term,
+    /// No publishing request is sent, nor waited for, once this has ended.
+    pub lease: &'a Lease,
     /// What is known of the post should this step not come to its end.
     pub trail: &'a Trail,
     /// Where it is written down before it is sent.
@@ -294,10 +294,15 @@ impl Session<'_> {
     /// unconfirmed.
     pub async fn publish(&self, request: RequestBuilder) -> Result<Reply, Failure> {
         self.page.sending()?;
-        in_time(self.lease)?;
+        self.lease.check(self.post.id)?;
         self.trail.sent.set(Some(self.page.clock.now()));
         let asker = self.api.asker();
-        let result = exchange(request, Effect::Publishes, asker).await;
+        let result = tokio::select! {
+            biased;
+            result = exchange(request, Effect::Publishes, asker) => result,
+            // From now on another run may look for it, and must not find it come in later.
+            () = self.lease.ended() => Err(cut_off()),
+        };
         if let Err(failure) = &result
             && !matches!(failure, Failure::Unconfirmed { .. })
         {
@@ -315,19 +320,10 @@ impl Session<'_> {
     }
 }
 
-/// Whether a claim still holds. After it, another run may have the post.
-pub(crate) fn in_time(lease: Term) -> Result<(), Failure> {
-    if !lease.is_over() {
-        return Ok(());
-    }
-    let reason = Reason::new(
-        "lease_ended",
-        "the claim on this post ended before it was sent: this run was held up for too long",
-    );
-    Err(Failure::Retry {
-        after: None,
-        reason,
-    })
+fn cut_off() -> Failure {
+    let message = "the claim on this post ended before the platform answered";
+    let reason = Reason::new("lease_ended", message);
+    Failure::Unconfirmed { reason }
 }
 
 async fn exchange(request: RequestBuilder, effect: Effect, asker: Asker) -> Result<Reply, Failure> {

@@ -132,6 +132,11 @@ impl Journal {
         }
     }
 
+    /// The claim whose posts it is about.
+    pub fn claim(&self) -> Uuid {
+        self.run
+    }
+
     /// Makes the file: with every claimed post, as it is to be recorded if nothing more comes. Where that is
     /// impossible the run goes on without.
     pub fn begin<'a>(&self, posts: impl Iterator<Item = Verdict<'a>>, now: DateTime<Utc>) {
@@ -174,8 +179,8 @@ impl Journal {
     }
 
     /// Removes the file: the database knows.
-    pub fn remove(self) {
-        if let Some(writer) = self.writer.into_inner() {
+    pub fn remove(&self) {
+        if let Some(writer) = self.writer.get() {
             writer.remove();
         }
     }

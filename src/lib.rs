@@ -28,6 +28,7 @@
 //! | [`config`] | the settings that come of them, and `publisher.toml` |
 //! | [`run`] | one invocation, on one screen |
 //! | [`claim`] | what is due: one query (`store/*/due.sql`, `claim.sql`) |
+//! | [`lease`] | until when it may be sent; renewed while the run lives |
 //! | [`publish`] | the lanes: caps, paces, one post in flight per account, the breaker |
 //! | [`journal`] | what a run was doing, on the disk, should it die; the next run records it |
 //! | [`commit`] | the outcomes: two bulk UPDATEs and the run's row |
@@ -69,7 +70,7 @@
 //! - No stage but [`publish`] uses the network, and none but [`claim`] and [`commit`] the database. (A replayed journal
 //!   goes through [`commit`]. A token that was refreshed is saved at once, before its first use.)
 //! - Only a claim makes a [`post::ClaimedPost`], and a platform accepts nothing else.
-//! - [`publish::all`] cannot fail, so the commit always runs. A panic, a hang, a 50 MB reply stay with their post.
+//! - [`publish::Lanes`] cannot fail, so the commit always runs. A panic, a hang, a 50 MB reply stay with their post.
 //! - A request declares its [`http::Effect`] before it is sent. What publishes is sent again only if it surely was not
 //!   accepted; else the post is in doubt, and nothing sends it again before its platform was asked. Each platform says how
 //!   ([`platform::Platform::look_up`]); when, and what follows, is [`publish`]'s alone.
@@ -81,11 +82,13 @@
 //!   one before it left: so they share the work, and limits hold over all. Nothing is sent under that lock.
 //! - An account belongs to one living run: what else waits for it no other claim takes. So its posts go out in order, one
 //!   in flight, over all runs. Looking up, and dropping what is too old, does not wait for that.
-//! - No post is sent after its lease ended, by the monotonic clock or by the wall clock. A row whose lease ended belongs
-//!   to a run that died: it is taken over to find out what became of it, not to be sent. Only a platform that surely does
-//!   not have it lets it go out again.
+//! - No post is sent after its lease ended, by the monotonic clock or by the wall clock, and no answer is waited for then:
+//!   leases are short, and a run that lives longer renews its own. A row whose lease ended belongs to a run that died: it
+//!   is taken over to find out what became of it, not to be sent. Only a platform that surely does not have it lets it go
+//!   out again.
 //! - The number of statements does not grow with the posts: the claim, two UPDATEs, one INSERT. (On SQLite one more
-//!   UPDATE where an account must be blocked; the last three again for each dead run's journal.)
+//!   UPDATE where an account must be blocked; the last three again for each dead run's journal; a renewal a minute.) A run
+//!   that drains does all of that once for each wave.
 //! - A slot of a lane is never held while merely waiting: for the account, for media, for a back-off.
 //! - Time, environment and exit are arguments: `clippy.toml` refuses them anywhere but at the rim.
 //! - Secrets are sealed at rest, never in a log line, an error or a URL.
@@ -95,6 +98,7 @@ pub mod config;
 pub mod run;
 
 pub mod claim;
+pub mod lease;
 pub mod publish;
 
 pub mod journal;

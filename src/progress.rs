@@ -1,5 +1,6 @@
 //! What a person at a terminal sees: a bar per platform while it runs, then a table.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -14,7 +15,8 @@ use crate::summary::Summary;
 /// Bars on stderr, or nothing.
 #[derive(Debug, Default)]
 pub struct Progress {
-    bars: BTreeMap<&'static str, ProgressBar>,
+    all: Option<MultiProgress>,
+    bars: RefCell<BTreeMap<String, ProgressBar>>,
 }
 
 impl Progress {
@@ -23,40 +25,47 @@ impl Progress {
         Self::default()
     }
 
-    /// A bar for each platform that has something due.
-    pub fn bars(posts: &[ClaimedPost]) -> Self {
-        let style =
-            ProgressStyle::with_template("{prefix:>10} {bar:32} {pos:>5}/{len:<5} {wide_msg}")
-                .expect("the template is fixed and valid");
-        let all = MultiProgress::new();
-        let count = |name: &str| {
-            posts
-                .iter()
-                .filter(|post| post.account.platform == name)
-                .count()
-        };
-        let bars = platform::all().map(|platform| (platform.name(), count(platform.name())));
-        let bars = bars.filter(|(_, due)| *due > 0).map(|(name, due)| {
-            let bar = ProgressBar::new(due as u64)
-                .with_style(style.clone())
-                .with_prefix(name);
-            (name, all.add(bar))
-        });
+    /// A bar for each platform that has something due, once it has.
+    pub fn bars() -> Self {
         Self {
-            bars: bars.collect(),
+            all: Some(MultiProgress::new()),
+            bars: RefCell::default(),
+        }
+    }
+
+    /// These are to be settled, too.
+    pub fn expect(&self, posts: &[ClaimedPost]) {
+        let Some(all) = &self.all else { return };
+        let mut bars = self.bars.borrow_mut();
+        for post in posts {
+            let name = &post.account.platform;
+            if platform::by_name(name).is_none() {
+                continue;
+            }
+            let bar = bars.entry(name.clone()).or_insert_with(|| {
+                let style = ProgressStyle::with_template(
+                    "{prefix:>10} {bar:32} {pos:>5}/{len:<5} {wide_msg}",
+                )
+                .expect("the template is fixed and valid");
+                let bar = ProgressBar::new(0)
+                    .with_style(style)
+                    .with_prefix(name.clone());
+                all.add(bar)
+            });
+            bar.inc_length(1);
         }
     }
 
     /// A post of that platform takes its first step.
     pub fn started(&self, platform: &str) {
-        if let Some(bar) = self.bars.get(platform) {
+        if let Some(bar) = self.bars.borrow().get(platform) {
             bar.tick();
         }
     }
 
     /// A post of that platform is settled.
     pub fn settled(&self, platform: &str, outcome: &Outcome) {
-        if let Some(bar) = self.bars.get(platform) {
+        if let Some(bar) = self.bars.borrow().get(platform) {
             if let Some(reason) = outcome.reason() {
                 bar.set_message(format!("{}: {}", outcome.name(), reason.message));
             }
@@ -66,7 +75,7 @@ impl Progress {
 
     /// Takes the bars away, so that the table stands alone.
     pub fn clear(&self) {
-        for bar in self.bars.values() {
+        for bar in self.bars.borrow().values() {
             bar.finish_and_clear();
         }
     }

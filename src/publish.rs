@@ -5,26 +5,30 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroUsize;
 use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use futures::future::join_all;
+use futures::channel::mpsc;
+use futures::future::{join_all, pending};
 use futures::stream::poll_fn;
 use futures::{FutureExt, StreamExt};
+use tokio_util::sync::CancellationToken;
 use url::Url;
 use uuid::Uuid;
 
-use crate::claim::Claimed;
 use crate::config::PlatformSettings;
-use crate::http::{self, Http, Session};
-use crate::journal::{Journal, Page};
+use crate::http::{Http, Session};
+use crate::journal::{self, Journal, Page};
+use crate::lease::Lease;
 use crate::limits::Limits;
 use crate::outcome::{Failure, Outcome, Published, Reason, Scope, Settled, Verdict};
 use crate::platform::{self, Found, Platform, Step};
+use crate::post::ClaimedPost;
 use crate::progress::Progress;
-use crate::schedule::{Clock, Lateness, Term, retry_delay};
+use crate::schedule::{Clock, Lateness, retry_delay};
 use crate::secret::Key;
 use crate::stop::Stop;
 use crate::store::Database;
@@ -42,7 +46,7 @@ use breaker::Breaker;
 pub(crate) use job::base;
 use job::{Job, Keyrings, Unstarted};
 pub use pace::Pace;
-use queue::{Entry, Next, Queue};
+use queue::{Entry, Next, Place, Queue};
 
 /// A refusal that lasts no longer than this is waited out inside the run.
 const SHORT_WAIT: Duration = Duration::from_secs(10);
@@ -82,24 +86,22 @@ impl Settings {
     }
 }
 
-/// What came of the claimed posts.
-#[derive(Debug, Default)]
-pub struct Results {
-    /// Every claimed post with its outcome.
+/// What a claim's posts came to.
+#[derive(Debug)]
+pub struct Wave {
+    /// The claim.
+    pub claim: Uuid,
+    /// Each post with its outcome, in the claim's order.
     pub settled: Vec<Settled>,
-    /// How each platform's lane went.
-    pub lanes: BTreeMap<&'static str, Lane>,
-    /// Accounts whose credentials this run could not open, and why. Their posts were given back.
-    pub locked: BTreeMap<String, String>,
-    /// A step panicked: a bug.
-    pub panicked: bool,
-    /// Statements that saving refreshed tokens took.
-    pub statements: u32,
+    /// Where they are written down until the database knows.
+    pub journal: Rc<Journal>,
+    /// How many have none yet.
+    left: usize,
 }
 
 /// How a platform's lane went.
 #[derive(Clone, Copy, Debug)]
-pub struct Lane {
+pub struct Figures {
     /// Posts in flight at once, at most.
     pub cap: usize,
     /// Posts in flight at once, as it turned out.
@@ -108,152 +110,312 @@ pub struct Lane {
     pub took: Duration,
 }
 
+/// A platform's lane.
+struct Lane {
+    platform: &'static dyn Platform,
+    cap: usize,
+    queue: RefCell<Queue>,
+    breaker: RefCell<Breaker>,
+    /// The posts in it.
+    jobs: RefCell<HashMap<Place, Rc<Job>>>,
+    /// When it first had something to do, and when it last had settled something.
+    busy: Cell<Option<(Instant, Instant)>>,
+}
+
+impl Lane {
+    fn new(platform: &'static dyn Platform, settings: &Settings) -> Self {
+        let (name, pace) = (platform.name(), &settings.pace);
+        let spacing = pace.spacing(platform.spacing(), settings.of(platform));
+        Self {
+            platform,
+            cap: pace.cap(platform.cap(), settings.caps.get(name).copied()),
+            queue: RefCell::new(Queue::new(pace.classes(), spacing)),
+            breaker: RefCell::default(),
+            jobs: RefCell::default(),
+            busy: Cell::new(None),
+        }
+    }
+}
+
 /// Everything a step needs beside its post.
 struct Context<'a> {
     settings: &'a Settings,
     http: &'a Http,
     clock: Clock,
-    /// When the claim was made, on the monotonic clock.
-    claimed: Instant,
-    /// How long it holds.
-    lease: Term,
+    /// After this nothing new starts.
+    deadline: Instant,
+    lease: &'a Lease,
     stop: &'a Stop,
     progress: &'a Progress,
-    journal: &'a Journal,
     vault: Vault<'a>,
     panicked: Cell<bool>,
 }
 
-/// Publishes the claimed posts.
-pub async fn all(
-    claimed: Claimed,
-    settings: &Settings,
-    http: &Http,
-    stop: &Stop,
-    progress: &Progress,
-    journal: &Journal,
-) -> Results {
-    let Claimed {
-        posts,
-        clock,
-        at: claimed,
-        lease,
-    } = claimed;
-    let context = Context {
-        settings,
-        http,
-        clock,
-        claimed,
-        lease,
-        stop,
-        progress,
-        journal,
-        vault: Vault::new(&settings.database, settings.key.as_ref().ok(), settings.run),
-        panicked: Cell::new(false),
-    };
-    let mut results = Results::default();
-    let mut jobs: Vec<Job> = Vec::with_capacity(posts.len());
-    let mut keyrings = Keyrings::default();
-    for post in posts {
-        let job = Job::new(post, settings, &http.media, &mut keyrings);
-        match job.map_err(|unstarted| *unstarted) {
-            Ok(job) => jobs.push(job),
-            Err(Unstarted { settled, locked }) => {
-                if let Some(why) = locked {
-                    results.locked.insert(settled.post.account.label(), why);
-                }
-                progress.settled(&settled.post.account.platform, &settled.outcome);
-                results.settled.push(settled);
-            }
-        }
-    }
-    // What is on time never waits for what is looked up.
-    jobs.sort_by_key(Job::recovers);
-    if !jobs.is_empty() {
-        let unstarted = results.settled.iter().map(Settled::verdict);
-        let (lost, given_back) = (job::interrupted(), Outcome::Released);
-        let unfinished = jobs.iter().map(|job| job.unfinished(&lost, &given_back));
-        journal.begin(unstarted.chain(unfinished), clock.now());
-    }
-    let lanes = platform::all().filter_map(|platform| lane(platform, &jobs, &context));
-    let lanes = join_all(lanes);
-    tokio::select! {
-        // A signal that came while the posts were claimed is heeded before any of them starts.
-        biased;
-        () = stop.watch(claimed + settings.time_budget) => {}
-        lanes = lanes => results.lanes = lanes.into_iter().collect(),
-    }
-    results.panicked = context.panicked.get();
-    results.statements = context.vault.close().await;
-    let now = clock.now();
-    let settled = jobs.into_iter().map(|job| job.settle(now));
-    results.settled.extend(settled);
-    results
+/// The lanes of a run. What is claimed goes in as a wave and comes out as one, settled; a wave that comes in while
+/// others are under way lines up behind them.
+pub struct Lanes<'a> {
+    context: Context<'a>,
+    all: Vec<Lane>,
+    next_place: Cell<Place>,
+    waves: RefCell<Vec<Wave>>,
+    finished: mpsc::UnboundedSender<Wave>,
+    /// Once no more waves come.
+    closed: CancellationToken,
+    /// Accounts whose credentials this run could not open, and why. Their posts are given back.
+    locked: RefCell<BTreeMap<String, String>>,
+    statements: Cell<u32>,
 }
 
-/// The platform's lane, if it has anything to do.
-fn lane<'a>(
-    platform: &'static dyn Platform,
-    jobs: &'a [Job],
-    context: &'a Context<'a>,
-) -> Option<impl Future<Output = (&'static str, Lane)> + 'a> {
-    let name = platform.name();
-    let now = context.clock.now();
-    let mine = jobs
-        .iter()
-        .enumerate()
-        .filter(|(_, job)| job.platform.name() == name);
-    let entries: Vec<Entry> = mine
-        .map(|(place, job)| Entry {
-            place,
-            account: job.post.account.id,
-            lateness: Lateness::of(job.post.scheduled_at, now),
-        })
-        .collect();
-    if entries.is_empty() {
-        return None;
+impl<'a> Lanes<'a> {
+    /// Makes them, and the place where the waves come out.
+    pub fn new(
+        settings: &'a Settings,
+        http: &'a Http,
+        (clock, deadline, lease): (Clock, Instant, &'a Lease),
+        stop: &'a Stop,
+        progress: &'a Progress,
+    ) -> (Self, mpsc::UnboundedReceiver<Wave>) {
+        let (finished, waves) = mpsc::unbounded();
+        let key = settings.key.as_ref().ok();
+        let lanes = Self {
+            context: Context {
+                settings,
+                http,
+                clock,
+                deadline,
+                lease,
+                stop,
+                progress,
+                vault: Vault::new(&settings.database, key, settings.run),
+                panicked: Cell::new(false),
+            },
+            all: platform::all()
+                .map(|platform| Lane::new(platform, settings))
+                .collect(),
+            next_place: Cell::new(0),
+            waves: RefCell::default(),
+            finished,
+            closed: CancellationToken::new(),
+            locked: RefCell::default(),
+            statements: Cell::new(0),
+        };
+        (lanes, waves)
     }
-    let cap = context
-        .settings
-        .pace
-        .cap(platform.cap(), context.settings.caps.get(name).copied());
-    let spacing = context
-        .settings
-        .pace
-        .spacing(platform.spacing(), context.settings.of(platform));
-    let queue = RefCell::new(Queue::new(
-        entries,
-        context.settings.pace.classes(),
-        spacing,
-    ));
-    Some(async move {
-        let began = Instant::now();
-        let mut draining = Box::pin(context.stop.draining());
-        let next = poll_fn(|cx| {
-            if draining.poll_unpin(cx).is_ready() {
-                queue.borrow_mut().stop();
-            }
-            queue.borrow_mut().poll_next(cx)
-        });
-        let mut breaker = Breaker::default();
-        {
-            let mut steps = next
-                .map(|place| async move { (place, step(&jobs[place], context).await) })
-                .buffer_unordered(cap);
-            while let Some((place, result)) = steps.next().await {
-                let next = decide(&jobs[place], result, &mut breaker, context);
-                queue.borrow_mut().finish(place, next);
+
+    /// Lets in what a claim brought.
+    pub fn enter(&self, claim: Uuid, posts: Vec<ClaimedPost>, place: Option<journal::Place>) {
+        let context = &self.context;
+        let journal = Rc::new(Journal::new(claim, place));
+        let mut settled = Vec::new();
+        let mut jobs: Vec<Job> = Vec::with_capacity(posts.len());
+        let mut keyrings = Keyrings::default();
+        for post in posts {
+            match Job::new(post, context, &journal, &mut keyrings) {
+                Ok(job) => jobs.push(job),
+                Err(unstarted) => {
+                    let Unstarted {
+                        settled: post,
+                        locked,
+                    } = *unstarted;
+                    if let Some(why) = locked {
+                        let account = post.post.account.label();
+                        self.locked.borrow_mut().insert(account, why);
+                    }
+                    context
+                        .progress
+                        .settled(&post.post.account.platform, &post.outcome);
+                    settled.push(post);
+                }
             }
         }
-        (
-            name,
-            Lane {
-                cap,
-                max_in_flight: queue.borrow().max_in_flight(),
-                took: began.elapsed(),
-            },
-        )
-    })
+        // What is on time never waits for what is looked up.
+        jobs.sort_by_key(Job::recovers);
+        if !jobs.is_empty() {
+            let unstarted = settled.iter().map(Settled::verdict);
+            let (lost, given_back) = (job::interrupted(), Outcome::Released);
+            let unfinished = jobs.iter().map(|job| job.unfinished(&lost, &given_back));
+            journal.begin(unstarted.chain(unfinished), context.clock.now());
+        }
+        let left = jobs.len();
+        settled.reserve_exact(left);
+        self.waves.borrow_mut().push(Wave {
+            claim,
+            settled,
+            journal,
+            left,
+        });
+        if left == 0 {
+            self.come_out(claim);
+        }
+        for job in jobs {
+            self.line_up(job);
+        }
+    }
+
+    /// The job takes the last place of its platform's lane.
+    fn line_up(&self, job: Job) {
+        let lane = self
+            .all
+            .iter()
+            .find(|lane| lane.platform.name() == job.platform.name());
+        let lane = lane.expect("a job's platform is registered");
+        let place = self.next_place.replace(self.next_place.get() + 1);
+        let now = Instant::now();
+        let (since, _) = lane.busy.get().unwrap_or((now, now));
+        lane.busy.set(Some((since, now)));
+        let entry = Entry {
+            place,
+            account: job.post.account.id,
+            lateness: Lateness::of(job.post.scheduled_at, self.context.clock.now()),
+        };
+        lane.jobs.borrow_mut().insert(place, Rc::new(job));
+        let is_in = lane.queue.borrow_mut().push(entry);
+        if !is_in {
+            self.ended(lane, [place]);
+        }
+    }
+
+    /// No more waves come.
+    pub fn close(&self) {
+        for lane in &self.all {
+            lane.queue.borrow_mut().close();
+        }
+        self.closed.cancel();
+    }
+
+    /// Publishes until the lanes are closed and empty, or must not be waited for any longer. Then every wave is out.
+    pub async fn run(&self) {
+        let context = &self.context;
+        let lanes = join_all(self.all.iter().map(|lane| self.drive(lane)));
+        let watched = async {
+            context.lease.watch().await;
+            pending::<()>().await;
+        };
+        tokio::select! {
+            // A signal that came while the posts were claimed is heeded before any of them starts.
+            biased;
+            () = context.stop.watch(context.deadline) => {}
+            () = watched => {}
+            _ = lanes => {}
+        }
+        for lane in &self.all {
+            lane.queue.borrow_mut().stop();
+            let rest: Vec<Place> = lane.jobs.borrow().keys().copied().collect();
+            self.ended(lane, rest);
+        }
+        // A claim may still be under way: what it brings comes out as it is.
+        self.closed.cancelled().await;
+        self.statements.set(context.vault.close().await);
+        self.finished.close_channel();
+    }
+
+    /// One lane at work.
+    async fn drive(&self, lane: &Lane) {
+        let context = &self.context;
+        let mut stopping = Box::pin(async {
+            tokio::select! {
+                () = context.stop.draining() => {}
+                () = context.lease.ended() => {}
+            }
+        });
+        let mut is_stopped = false;
+        let next = poll_fn(|cx| {
+            if !is_stopped && stopping.poll_unpin(cx).is_ready() {
+                is_stopped = true;
+                let ended = lane.queue.borrow_mut().stop();
+                self.ended(lane, ended);
+            }
+            lane.queue.borrow_mut().poll_next(cx)
+        });
+        let mut steps = next
+            .map(|place| {
+                let job = Rc::clone(&lane.jobs.borrow()[&place]);
+                async move {
+                    let result = step(&job, context).await;
+                    (place, job, result)
+                }
+            })
+            .buffer_unordered(lane.cap);
+        while let Some((place, job, result)) = steps.next().await {
+            let next = decide(&job, result, &mut lane.breaker.borrow_mut(), context);
+            drop(job);
+            let ended = lane.queue.borrow_mut().finish(place, next);
+            self.ended(lane, ended);
+        }
+    }
+
+    /// These posts take no further step.
+    fn ended(&self, lane: &Lane, places: impl IntoIterator<Item = Place>) {
+        for place in places {
+            let Some(job) = lane.jobs.borrow_mut().remove(&place) else {
+                continue;
+            };
+            let job = Rc::into_inner(job).expect("the step of a post that has ended is gone");
+            let claim = job.journal.claim();
+            let settled = job.settle(self.context.clock.now());
+            if let Some((since, _)) = lane.busy.get() {
+                lane.busy.set(Some((since, Instant::now())));
+            }
+            let mut waves = self.waves.borrow_mut();
+            let wave = waves.iter_mut().find(|wave| wave.claim == claim);
+            let wave = wave.expect("a wave stays until its last post has ended");
+            wave.settled.push(settled);
+            wave.left -= 1;
+            let is_out = wave.left == 0;
+            drop(waves);
+            if is_out {
+                self.come_out(claim);
+            }
+        }
+    }
+
+    /// The last of its posts has ended.
+    fn come_out(&self, claim: Uuid) {
+        let mut waves = self.waves.borrow_mut();
+        let at = waves.iter().position(|wave| wave.claim == claim);
+        let mut wave = waves.remove(at.expect("it is there until now"));
+        wave.settled.sort_by_key(|settled| settled.post.place);
+        // Whoever has given up listening has the journal.
+        self.finished.unbounded_send(wave).ok();
+    }
+
+    /// How each lane that had something to do went so far.
+    pub fn figures(&self) -> BTreeMap<&'static str, Figures> {
+        let worked = self.all.iter().filter_map(|lane| {
+            let (since, until) = lane.busy.get()?;
+            let figures = Figures {
+                cap: lane.cap,
+                max_in_flight: lane.queue.borrow().max_in_flight(),
+                took: until - since,
+            };
+            Some((lane.platform.name(), figures))
+        });
+        worked.collect()
+    }
+
+    /// Platforms of which nothing more starts in this run.
+    pub fn stopped(&self) -> impl Iterator<Item = &'static str> {
+        let stopped = self
+            .all
+            .iter()
+            .filter(|lane| lane.queue.borrow().is_stopped());
+        stopped.map(|lane| lane.platform.name())
+    }
+
+    /// Accounts whose credentials could not be opened, and why. Their posts were given back.
+    pub fn locked(&self) -> BTreeMap<String, String> {
+        self.locked.borrow().clone()
+    }
+
+    /// Whether a step panicked: a bug.
+    pub fn panicked(&self) -> bool {
+        self.context.panicked.get()
+    }
+
+    /// Statements that saving refreshed tokens took.
+    pub fn statements(&self) -> u32 {
+        self.statements.get()
+    }
 }
 
 /// What a post's turn brought.
@@ -293,7 +455,7 @@ async fn step(job: &Job, context: &Context<'_>) -> Result<Turn, Failure> {
 /// The step with what belongs before it: a claim that holds, a look at media that are elsewhere, and a token that is
 /// accepted.
 async fn taken(job: &Job, context: &Context<'_>) -> Result<Turn, Failure> {
-    http::in_time(context.lease)?;
+    context.lease.check(job.post.id)?;
     if !job.is_in_doubt() && job.checkpoint.borrow().is_none() {
         job.look(context).await?;
     }
@@ -319,7 +481,7 @@ async fn turn(job: &Job, context: &Context<'_>) -> Result<Turn, Failure> {
         lease: context.lease,
         trail: &job.trail,
         page: Page {
-            journal: context.journal,
+            journal: &job.journal,
             clock: context.clock,
             post: &job.post,
             checkpoint: checkpoint.as_ref(),
@@ -342,7 +504,7 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
 /// When a post that goes on after so long takes its next turn, if that is still in this run.
 fn in_time(after: Duration, context: &Context<'_>) -> Option<Instant> {
     let at = Instant::now().checked_add(after)?;
-    (at < context.claimed + context.settings.time_budget).then_some(at)
+    (at < context.deadline).then_some(at)
 }
 
 /// What follows from a turn: for the post (its outcome, unless it goes on) and for the lane.
@@ -481,7 +643,7 @@ fn note(job: &Job, outcome: &Outcome, context: &Context<'_>) {
         checkpoint: checkpoint.as_ref(),
         took: job.took.get(),
     };
-    context.journal.note(verdict, context.clock.now());
+    job.journal.note(verdict, context.clock.now());
 }
 
 /// A random number from 0 to 1. Without randomness every run waits the full time, which is safe.

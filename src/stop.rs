@@ -43,6 +43,11 @@ impl Stop {
         self.exit.get()
     }
 
+    /// Whether nothing new may start.
+    pub fn is_draining(&self) -> bool {
+        self.drain.is_cancelled()
+    }
+
     /// Ends once nothing new may start.
     pub async fn draining(&self) {
         self.drain.cancelled().await;

@@ -5,7 +5,7 @@
 //! the same names, and `diff -r` is the review. Everything runs in explicit transactions with unnamed statements,
 //! which is what poolers in transaction mode need.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -150,6 +150,7 @@ static CLAIM_OF_MANY: Sql = Sql {
 };
 static LOOK: Sql = sql!("look", "look");
 static PREVIEW: Sql = sql!("preview", "due", "preview"; sqlite "clock", "few", "due", "preview");
+static RENEW: Sql = sql!("renew", "renew");
 static RUN: Sql = sql!("run", "run");
 static PUBLISHED: Sql = sql!("published", "published");
 static SETTLED: Sql = sql!("settled", "settled");
@@ -213,6 +214,8 @@ pub struct Request {
     pub platforms: Vec<String>,
     /// Only these owners, if any are named.
     pub owners: Vec<String>,
+    /// Not of these, as `account:7` or `platform:linkedin`.
+    pub spared: Vec<String>,
     /// How many posts the platforms allow, as [`crate::limits::quotas`] has it.
     pub quotas: Value,
 }
@@ -236,6 +239,7 @@ impl Request {
             "platforms": unless_empty(&self.platforms),
             "owners": unless_empty(&self.owners),
             "quotas": self.quotas,
+            "spared": unless_empty(&self.spared),
         })
     }
 }
@@ -530,6 +534,21 @@ impl Store {
             migrate::compare(row.schema.unwrap_or_default(), "the database")?;
         }
         Ok(rows)
+    }
+
+    /// Lets these claims hold so long from now on (the database's clock, unless `now` says otherwise). Returns the posts
+    /// that are still theirs.
+    pub async fn renew(
+        &mut self,
+        claims: &[Uuid],
+        lease: Duration,
+        now: Option<DateTime<Utc>>,
+    ) -> Result<HashSet<PostId>, StoreError> {
+        let argument = json!({
+            "claims": claims, "now": now.map(instant), "lease_seconds": lease.as_secs_f64(),
+        });
+        let rows = self.query(&RENEW, Access::WritesAgain, &argument).await?;
+        Ok(rows.into_iter().collect())
     }
 
     /// Records a run's outcomes: its own row and two bulk UPDATEs, in one transaction.

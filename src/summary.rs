@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::exit::Exit;
 use crate::outcome::{Block, Outcome, Settled};
-use crate::publish::Lane;
+use crate::publish::Figures;
 use crate::store::instant;
 
 /// What `--fail-on` may name.
@@ -67,8 +67,14 @@ pub struct Summary {
     pub platforms: BTreeMap<String, PlatformSummary>,
     /// Statements that ran, transaction control apart.
     pub database_statements: u32,
+    /// How many claims brought something, with `--drain`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waves: Option<usize>,
     /// What the run exits with.
     pub exit_code: u8,
+    /// How late each published post was, in milliseconds.
+    #[serde(skip)]
+    pub late: Vec<i64>,
 }
 
 /// How late published posts were.
@@ -112,16 +118,11 @@ impl Summary {
         started_at: DateTime<Utc>,
         finished_at: DateTime<Utc>,
         settled: &[Settled],
-        lanes: &BTreeMap<&'static str, Lane>,
+        lanes: &BTreeMap<&'static str, Figures>,
     ) -> Self {
-        let duration = (finished_at - started_at).to_std().unwrap_or_default();
         let mut summary = Self {
             run_id: run.to_string(),
-            started_at: instant(started_at),
-            finished_at: instant(finished_at),
-            duration_ms: milliseconds(duration),
             due: settled.len(),
-            success_rate: 1.0,
             ..Self::default()
         };
         for settled in settled {
@@ -133,15 +134,60 @@ impl Summary {
             platform.max_in_flight = lane.max_in_flight;
             platform.duration_ms = milliseconds(lane.took);
         }
-        let tried = summary.published + summary.failed + summary.unconfirmed + summary.retry;
-        if tried > 0 {
-            summary.success_rate = summary.published as f64 / tried as f64;
-        }
+        summary.over(started_at, finished_at)
+    }
+
+    /// What follows from the counts for a run of that time.
+    fn over(mut self, started_at: DateTime<Utc>, finished_at: DateTime<Utc>) -> Self {
+        let duration = (finished_at - started_at).to_std().unwrap_or_default();
+        self.started_at = instant(started_at);
+        self.finished_at = instant(finished_at);
+        self.duration_ms = milliseconds(duration);
+        let tried = self.published + self.failed + self.unconfirmed + self.retry;
+        self.success_rate = if tried > 0 {
+            self.published as f64 / tried as f64
+        } else {
+            1.0
+        };
         if !duration.is_zero() {
-            summary.posts_per_minute = summary.published as f64 * 60.0 / duration.as_secs_f64();
+            self.posts_per_minute = self.published as f64 * 60.0 / duration.as_secs_f64();
         }
-        summary.lateness_ms = lateness(settled);
-        summary
+        self.late.sort_unstable();
+        self.lateness_ms = lateness(&self.late);
+        self
+    }
+
+    /// This run's waves together, of which this is what came so far and `wave` the next.
+    #[must_use]
+    pub fn and(
+        mut self,
+        wave: Self,
+        started_at: DateTime<Utc>,
+        finished_at: DateTime<Utc>,
+    ) -> Self {
+        self.due += wave.due;
+        self.published += wave.published;
+        self.retry += wave.retry;
+        self.failed += wave.failed;
+        self.expired += wave.expired;
+        self.unconfirmed += wave.unconfirmed;
+        self.released += wave.released;
+        self.throttled += wave.throttled;
+        self.needs_login.extend(wave.needs_login);
+        self.late.extend(wave.late);
+        for (name, of) in wave.platforms {
+            let sum = self.platforms.entry(name).or_default();
+            sum.published += of.published;
+            sum.retry += of.retry;
+            sum.failed += of.failed;
+            sum.expired += of.expired;
+            sum.unconfirmed += of.unconfirmed;
+            sum.released += of.released;
+            // A lane's figures are of all that it did so far.
+            (sum.cap, sum.max_in_flight) = (of.cap, of.max_in_flight);
+            sum.duration_ms = of.duration_ms;
+        }
+        self.over(started_at, finished_at)
     }
 
     fn count(&mut self, settled: &Settled) {
@@ -161,6 +207,10 @@ impl Summary {
         };
         *whole += 1;
         *part += 1;
+        if let Outcome::Published { at, .. } = &settled.outcome {
+            self.late
+                .push((*at - settled.post.scheduled_at).num_milliseconds());
+        }
         if matches!(
             settled.outcome,
             Outcome::Retry {
@@ -200,13 +250,8 @@ impl Summary {
     }
 }
 
-fn lateness(settled: &[Settled]) -> Lateness {
-    let late = |settled: &Settled| match &settled.outcome {
-        Outcome::Published { at, .. } => Some((*at - settled.post.scheduled_at).num_milliseconds()),
-        _ => None,
-    };
-    let mut all: Vec<i64> = settled.iter().filter_map(late).collect();
-    all.sort_unstable();
+/// Of all, in ascending order.
+fn lateness(all: &[i64]) -> Lateness {
     // The nearest-rank percentile.
     let rank = |percent: usize| {
         all.get((all.len() * percent).div_ceil(100).saturating_sub(1))

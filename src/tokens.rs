@@ -246,8 +246,8 @@ impl<'a> Vault<'a> {
     }
 
     /// Ends the connection; returns how many statements it ran.
-    pub async fn close(self) -> u32 {
-        let Some(store) = self.store.into_inner() else {
+    pub async fn close(&self) -> u32 {
+        let Some(store) = self.store.lock().await.take() else {
             return 0;
         };
         let statements = store.statements();

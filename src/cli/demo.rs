@@ -121,13 +121,10 @@ async fn in_directory(directory: &Path, latency: Duration, keep: bool) -> Result
         owners.len(),
         url.as_str().trim_end_matches('/'),
     ))?;
-    let bars = std::io::stderr().is_terminal();
-    let bars = |posts: &[_]| {
-        if bars {
-            Progress::bars(posts)
-        } else {
-            Progress::hidden()
-        }
+    let progress = if std::io::stderr().is_terminal() {
+        Progress::bars()
+    } else {
+        Progress::hidden()
     };
     let time_budget = Duration::from_mins(1);
     let timeouts = Timeouts::default();
@@ -136,7 +133,6 @@ async fn in_directory(directory: &Path, latency: Duration, keep: bool) -> Result
         directories: vec![directory.to_owned()],
         ..media::Policy::default()
     };
-    let lease = claim::lease(time_budget, timeouts.upload);
     let run = Uuid::new_v4();
     let options = Options {
         request: Request {
@@ -144,11 +140,13 @@ async fn in_directory(directory: &Path, latency: Duration, keep: bool) -> Result
             now: None,
             limit: 10_000,
             expiry: DEFAULT_EXPIRY,
-            lease,
+            lease: claim::LEASE,
             platforms: Vec::new(),
             owners: Vec::new(),
+            spared: Vec::new(),
             quotas: limits::quotas(&BTreeMap::new()),
         },
+        drain: false,
         settings: Settings {
             pace: Pace::Smart,
             caps: BTreeMap::new(),
@@ -168,7 +166,7 @@ async fn in_directory(directory: &Path, latency: Duration, keep: bool) -> Result
         &options,
         &Http::new(timeouts, media),
         &stop,
-        bars,
+        &progress,
     )
     .await?;
     store.close().await;
@@ -280,7 +278,7 @@ fn tell(done: &Done, seed: &Seed, kept: Option<&Path>) -> Result<Exit, Failed> {
             summary.expired
         ),
     ];
-    points.extend(done.settled.iter().filter_map(|settled| {
+    points.extend(done.told.iter().filter_map(|settled| {
         let Outcome::Failed { reason } = &settled.outcome else {
             return None;
         };

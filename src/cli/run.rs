@@ -60,6 +60,9 @@ pub struct Run {
     /// Claim at most so many posts [default: 10000].
     #[arg(long, env = "PUBLISHER_LIMIT", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     limit: Option<u32>,
+    /// Claim again and again, a wave of --limit posts at a time, until nothing is due or the time budget is used up.
+    #[arg(long, conflicts_with = "dry_run")]
+    drain: bool,
     /// Only this platform; may be repeated.
     #[arg(long = "platform", value_name = "PLATFORM", value_parser = clap::builder::PossibleValuesParser::new(platform::names()))]
     platforms: Vec<String>,
@@ -139,14 +142,12 @@ pub async fn run(command: Run, config: &Config) -> Result<Exit, Failed> {
         store = open(config) => store?,
         exit = stop.asked() => return Ok(exit),
     };
-    let bars = |posts: &[_]| {
-        if interactive {
-            Progress::bars(posts)
-        } else {
-            Progress::hidden()
-        }
+    let progress = if interactive {
+        Progress::bars()
+    } else {
+        Progress::hidden()
     };
-    let done = run::run(&mut store, &options, &http, &stop, bars).await?;
+    let done = run::run(&mut store, &options, &http, &stop, &progress).await?;
     let statements = store.statements();
     store.close().await;
     let Some(done) = done else {
@@ -165,7 +166,7 @@ pub async fn run(command: Run, config: &Config) -> Result<Exit, Failed> {
     } else {
         Ok(())
     };
-    report(&done, options.request.run);
+    report(&done);
     // By now that is the smaller trouble: how the run itself ended goes before it.
     let Err(why) = said else { return Ok(done.exit) };
     complain(&format!(
@@ -178,6 +179,7 @@ fn nothing_due(options: &Options, statements: u32) -> String {
     let now = crate::schedule::Clock::host().now();
     let mut summary = Summary::of(options.request.run, now, now, &[], &BTreeMap::new());
     summary.database_statements = statements;
+    summary.waves = options.drain.then_some(0);
     serde_json::to_string(&summary).expect("a summary is plain data")
 }
 
@@ -199,7 +201,6 @@ fn options(command: Run, config: &Config) -> Result<(Options, Http), Failed> {
         request: span(None, file.request_timeout, defaults.request),
         upload: span(None, file.upload_timeout, defaults.upload),
     };
-    let lease = claim::lease(time_budget, timeouts.request.max(timeouts.upload));
     let mut caps: BTreeMap<String, NonZeroUsize> = file
         .platforms
         .iter()
@@ -214,11 +215,13 @@ fn options(command: Run, config: &Config) -> Result<(Options, Http), Failed> {
             now: command.now,
             limit: command.limit.or(file.limit).unwrap_or(DEFAULT_LIMIT),
             expiry,
-            lease,
+            lease: claim::LEASE,
             platforms: command.platforms,
             owners: command.owners,
+            spared: Vec::new(),
             quotas: limits::quotas(&file.platforms),
         },
+        drain: command.drain,
         settings: Settings {
             pace: pace(
                 command
@@ -317,7 +320,7 @@ fn problems(done: &Done) -> Vec<String> {
     // As the commit had it.
     let now: DateTime<Utc> = done.summary.finished_at.parse().unwrap_or_default();
     let error = |row: &Value| row["error"].as_str().unwrap_or_default().to_owned();
-    let problems = done.settled.iter().filter_map(|settled| {
+    let problems = done.told.iter().filter_map(|settled| {
         let (post, outcome) = (&settled.post, &settled.outcome);
         let what = match outcome {
             Outcome::Failed { reason } => reason.message.clone(),
@@ -356,18 +359,8 @@ fn problems(done: &Done) -> Vec<String> {
 
 /// Which accounts need a person, gathered by cause: one cause may hold all of them back.
 fn report_accounts(done: &Done) {
-    let login = |account: &String| {
-        let why = done.settled.iter().find_map(|settled| {
-            let reason = settled.outcome.reason()?;
-            (settled.post.account.label() == *account).then_some(reason.message.as_str())
-        });
-        (
-            account.clone(),
-            why.unwrap_or("its platform refuses the token"),
-        )
-    };
-    let logins = by_cause(done.summary.needs_login.iter().map(login));
-    for (why, accounts) in logins {
+    let logins = done.logins.iter();
+    for (why, accounts) in by_cause(logins.map(|(account, why)| (account.clone(), why.as_str()))) {
         let (who, needs) = several(
             &accounts,
             "needs a login, and its posts wait",
@@ -387,16 +380,21 @@ fn report_accounts(done: &Done) {
 }
 
 /// Tells on stderr what a person should know.
-fn report(done: &Done, run: Uuid) {
+fn report(done: &Done) {
     let problems = problems(done);
     if done.exit != Exit::Ok {
         problems.iter().take(TOLD).for_each(|line| complain(line));
-        if problems.len() > TOLD {
-            complain(&format!(
-                "and {} more; see `publisher posts list`",
-                problems.len() - TOLD
-            ));
+        let count = |summary: &Summary| summary.failed + summary.expired + summary.unconfirmed;
+        let all = count(&done.summary) + count(&done.replayed.summary);
+        if all > TOLD {
+            let more = all - TOLD;
+            complain(&format!("and {more} more; see `publisher posts list`"));
         }
+    }
+    if let Some(why) = &done.cut_short {
+        complain(&format!(
+            "no further wave could be claimed, and what is still due waits for the next run: {why}"
+        ));
     }
     report_accounts(done);
     for id in &done.report.lost {
@@ -428,6 +426,6 @@ fn report(done: &Done, run: Uuid) {
         ));
     }
     if done.report.unrecorded.is_some() || !done.report.refused.is_empty() {
-        run::unrecorded(done, run).for_each(|line| remark_json(&line));
+        done.unrecorded.iter().for_each(|line| remark_json(line));
     }
 }

@@ -239,6 +239,14 @@ async fn mark(
 }
 
 impl Report {
+    /// Adds what another commit of this run came to.
+    pub fn add(&mut self, other: Self) {
+        self.lost.extend(other.lost);
+        self.refused.extend(other.refused);
+        self.beside.extend(other.beside);
+        self.unrecorded = self.unrecorded.take().or(other.unrecorded);
+    }
+
     fn note(&mut self, part: &[Item<'_>], committed: Committed, unanswered: bool) {
         let updated: HashSet<PostId> = match committed {
             Committed::Now(updated) => updated.into_iter().collect(),

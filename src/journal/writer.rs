@@ -91,7 +91,7 @@ impl Writer {
     }
 
     /// Removes the file while it is still locked.
-    pub(super) fn remove(self) {
+    pub(super) fn remove(&self) {
         if let Err(error) = std::fs::remove_file(&self.path)
             && error.kind() != ErrorKind::NotFound
         {

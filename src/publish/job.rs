@@ -14,6 +14,7 @@ use super::{Context, Settings};
 use crate::account::{Account, AccountId, App, Credentials};
 use crate::config::PlatformSettings;
 use crate::http::{Api, Base, Trail};
+use crate::journal::Journal;
 use crate::media::{self, Facts};
 use crate::outcome::{Block, Failure, Outcome, Reason, Settled, Verdict};
 use crate::platform::{self, Platform};
@@ -35,6 +36,8 @@ pub(super) struct Job {
     /// What its media are, as far as they were looked at.
     pub(super) facts: RefCell<Rc<[Facts]>>,
     pub(super) trail: Trail,
+    /// Where it is written down.
+    pub(super) journal: Rc<Journal>,
     /// Sealed, as it is stored.
     pub(super) checkpoint: RefCell<Option<Value>>,
     pub(super) started: Cell<Option<Instant>>,
@@ -58,11 +61,12 @@ impl Job {
     /// Settles what needs no platform, and opens the credentials of the rest.
     pub(super) fn new(
         post: ClaimedPost,
-        settings: &Settings,
-        policy: &media::Policy,
+        context: &Context<'_>,
+        journal: &Rc<Journal>,
         keyrings: &mut Keyrings,
     ) -> Result<Self, Box<Unstarted>> {
-        match prepare(&post, settings, policy, keyrings) {
+        let settings = context.settings;
+        match prepare(&post, settings, &context.http.media, keyrings) {
             Ok((platform, facts, keyring)) => {
                 let mut post = post;
                 forget_unknown_checkpoint(&mut post, settings);
@@ -84,6 +88,7 @@ impl Job {
                     base,
                     facts: RefCell::new(facts.into()),
                     trail: Trail::default(),
+                    journal: Rc::clone(journal),
                     checkpoint,
                     started: Cell::new(None),
                     doubt: RefCell::new(None),

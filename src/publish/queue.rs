@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use tokio::time::{Sleep, sleep_until};
@@ -55,19 +55,20 @@ pub(super) struct Queue {
     spacing: Duration,
     /// When the account's next post may start; empty without a spacing.
     account_opens: HashMap<AccountId, Instant>,
-    in_flight: usize,
+    /// In flight.
+    out: BTreeSet<Place>,
     max_in_flight: usize,
     stopped: bool,
+    /// No more entries come.
+    closed: bool,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Whoever waits for more to do.
+    waker: Option<Waker>,
 }
 
 impl Queue {
-    pub(super) fn new(
-        entries: impl IntoIterator<Item = Entry>,
-        classes: Classes,
-        spacing: Duration,
-    ) -> Self {
-        let mut queue = Self {
+    pub(super) fn new(classes: Classes, spacing: Duration) -> Self {
+        Self {
             entries: HashMap::new(),
             accounts: HashMap::new(),
             ready: Default::default(),
@@ -78,29 +79,62 @@ impl Queue {
             class_opens: [None; CLASSES],
             spacing,
             account_opens: HashMap::new(),
-            in_flight: 0,
+            out: BTreeSet::new(),
             max_in_flight: 0,
             stopped: false,
+            closed: false,
             timer: None,
-        };
-        for entry in entries {
-            queue.entries.insert(entry.place, entry);
-            let account = queue.accounts.entry(entry.account).or_default();
-            account.push_back(entry.place);
-            if account.len() == 1 {
-                queue.ready[entry.lateness as usize].insert(entry.place);
-            }
+            waker: None,
         }
-        queue
+    }
+
+    /// Lets a post in behind all that are there; `false` if nothing new starts any more.
+    pub(super) fn push(&mut self, entry: Entry) -> bool {
+        if self.stopped {
+            return false;
+        }
+        self.entries.insert(entry.place, entry);
+        let account = self.accounts.entry(entry.account).or_default();
+        account.push_back(entry.place);
+        if account.len() == 1 {
+            self.offer(entry.account, entry.place);
+        }
+        self.wake_up();
+        true
+    }
+
+    /// No more posts come: it is over once those that are there have ended.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+        self.wake_up();
+    }
+
+    fn wake_up(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped
     }
 
     pub(super) fn max_in_flight(&self) -> usize {
         self.max_in_flight
     }
 
-    /// Nothing new starts from now on.
-    pub(super) fn stop(&mut self) {
+    /// Nothing new starts from now on. Returns what ended with that: all that is not in flight.
+    pub(super) fn stop(&mut self) -> Vec<Place> {
+        if self.stopped {
+            return Vec::new();
+        }
         self.stopped = true;
+        self.accounts.clear();
+        self.waiting.clear();
+        self.ready = Default::default();
+        let out = &self.out;
+        let ended = self.entries.extract_if(|place, _| !out.contains(place));
+        ended.map(|(place, _)| place).collect()
     }
 
     /// The next post that may take a step; `None` once there will be no more.
@@ -114,9 +148,10 @@ impl Queue {
             if let Some(place) = self.take(now) {
                 return Poll::Ready(Some(place));
             }
+            self.waker = Some(context.waker().clone());
             let Some(next) = self.next_instant() else {
                 // What is in flight may free an account; the lane asks again after each step.
-                let finished = self.in_flight == 0;
+                let finished = self.closed && self.entries.is_empty();
                 return if finished {
                     Poll::Ready(None)
                 } else {
@@ -130,21 +165,35 @@ impl Queue {
         }
     }
 
-    /// Takes note of how a step ended.
-    pub(super) fn finish(&mut self, place: Place, next: Next) {
-        let entry = self.entries[&place];
-        self.in_flight -= 1;
+    /// Takes note of how a step ended. Returns the posts that ended with it: those that take no further step.
+    pub(super) fn finish(&mut self, place: Place, next: Next) -> Vec<Place> {
+        let Some(entry) = self.entries.get(&place).copied() else {
+            return Vec::new();
+        };
+        self.out.remove(&place);
         self.class_in_flight[entry.lateness as usize] -= 1;
-        match next {
+        let ended = match next {
+            _ if self.stopped => vec![place],
             Next::Again(at) => {
                 self.waiting.insert((at, place));
+                Vec::new()
             }
-            Next::Done => self.advance(entry.account),
-            Next::StopAccount => {
-                self.accounts.remove(&entry.account);
+            Next::Done => {
+                self.started.remove(&place);
+                self.advance(entry.account);
+                vec![place]
             }
-            Next::StopPlatform => self.stopped = true,
+            Next::StopAccount => self
+                .accounts
+                .remove(&entry.account)
+                .unwrap_or_default()
+                .into(),
+            Next::StopPlatform => self.stop(),
+        };
+        for place in &ended {
+            self.entries.remove(place);
         }
+        ended
     }
 
     fn advance(&mut self, account: AccountId) {
@@ -152,7 +201,14 @@ impl Queue {
             return;
         };
         posts.pop_front();
-        let Some(&head) = posts.front() else { return };
+        match posts.front() {
+            Some(&head) => self.offer(account, head),
+            None => drop(self.accounts.remove(&account)),
+        }
+    }
+
+    /// An account's first post may start, or wait for its distance to the one before.
+    fn offer(&mut self, account: AccountId, head: Place) {
         match self.account_opens.get(&account) {
             Some(&opens) => drop(self.waiting.insert((opens, head))),
             None => drop(self.ready[self.entries[&head].lateness as usize].insert(head)),
@@ -183,8 +239,8 @@ impl Queue {
                 self.account_opens.insert(account, now + self.spacing);
             }
         }
-        self.in_flight += 1;
-        self.max_in_flight = self.max_in_flight.max(self.in_flight);
+        self.out.insert(place);
+        self.max_in_flight = self.max_in_flight.max(self.out.len());
         self.class_in_flight[class] += 1;
         Some(place)
     }

@@ -125,6 +125,7 @@ pub(super) async fn claimed(url: &str) -> Result<(Duration, usize)> {
         lease: Duration::from_mins(15),
         platforms: Vec::new(),
         owners: Vec::new(),
+        spared: Vec::new(),
         quotas: publisher::limits::quotas(&std::collections::BTreeMap::new()),
     };
     let mut store = Store::open(&database).await?;

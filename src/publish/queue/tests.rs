@@ -17,11 +17,17 @@ fn entry(place: Place, account: AccountId) -> Entry {
 }
 
 fn queue(entries: &[Entry]) -> Queue {
-    Queue::new(
-        entries.iter().copied(),
-        Pace::Smart.classes(),
-        Duration::ZERO,
-    )
+    filled(Pace::Smart.classes(), entries.iter().copied())
+}
+
+/// One that gets no more than these.
+fn filled(classes: Classes, entries: impl Iterator<Item = Entry>) -> Queue {
+    let mut queue = Queue::new(classes, Duration::ZERO);
+    for entry in entries {
+        assert!(queue.push(entry));
+    }
+    queue.close();
+    queue
 }
 
 /// What the queue hands out now: places until it says wait (`None`) or end.
@@ -97,7 +103,7 @@ async fn a_class_has_its_own_room_and_distance() {
         lateness: Lateness::Recent,
         ..entry(n, AccountId::try_from(n).unwrap())
     });
-    let mut queue = Queue::new(on_time.chain(recent), pace.classes(), Duration::ZERO);
+    let mut queue = filled(pace.classes(), on_time.chain(recent));
     // Two that are on time; of the recent ones the first, as the second must keep its distance.
     assert_eq!(taken(&mut queue), (vec![0, 1, 4], Poll::Pending));
     queue.finish(1, Next::Done);

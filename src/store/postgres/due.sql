@@ -27,6 +27,8 @@ open AS MATERIALIZED (
       AND (a.blocked_until IS NULL OR a.blocked_until <= coalesce(($1::jsonb->>'now')::timestamptz, now()))
       AND ($1::jsonb->'platforms' = 'null' OR $1::jsonb->'platforms' ? a.platform)
       AND ($1::jsonb->'owners' = 'null' OR $1::jsonb->'owners' ? a.owner)
+      AND ($1::jsonb->>'spared' IS NULL
+           OR NOT $1::jsonb->'spared' ?| ARRAY['platform:' || a.platform, 'account:' || a.id])
       AND EXISTS (SELECT FROM level l CROSS JOIN LATERAL (
                       SELECT FROM publisher.posts p
                       WHERE p.status = 'pending' AND p.priority = l.priority AND p.account_id = a.id
@@ -208,6 +210,8 @@ due AS MATERIALIZED (
     WHERE (SELECT max(version) FROM publisher.migrations) = ($1::jsonb->>'schema')::bigint
       AND ($1::jsonb->'platforms' = 'null' OR $1::jsonb->'platforms' ? a.platform)
       AND ($1::jsonb->'owners' = 'null' OR $1::jsonb->'owners' ? a.owner)
+      AND ($1::jsonb->>'spared' IS NULL
+           OR NOT $1::jsonb->'spared' ?| ARRAY['platform:' || a.platform, 'account:' || a.id])
 ),
 -- A scope that has nothing left takes its posts out first, so that they don't use up the places of others.
 standing AS (

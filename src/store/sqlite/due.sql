@@ -90,6 +90,9 @@ due AS MATERIALIZED (
     WHERE (SELECT user_version FROM pragma_user_version) = ?1->>'schema'
       AND (?1->>'platforms' IS NULL OR a.platform IN (SELECT value FROM json_each(?1, '$.platforms')))
       AND (?1->>'owners' IS NULL OR a.owner IN (SELECT value FROM json_each(?1, '$.owners')))
+      AND (?1->>'spared' IS NULL
+           OR 'platform:' || a.platform NOT IN (SELECT value FROM json_each(?1, '$.spared'))
+              AND 'account:' || a.id NOT IN (SELECT value FROM json_each(?1, '$.spared')))
 ),
 -- A scope that has nothing left takes its posts out first, so that they don't use up the places of others.
 standing AS (

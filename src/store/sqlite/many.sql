@@ -17,6 +17,9 @@ open AS MATERIALIZED (
       AND (a.blocked_until IS NULL OR a.blocked_until <= (SELECT now FROM clock))
       AND (?1->>'platforms' IS NULL OR a.platform IN (SELECT value FROM json_each(?1, '$.platforms')))
       AND (?1->>'owners' IS NULL OR a.owner IN (SELECT value FROM json_each(?1, '$.owners')))
+      AND (?1->>'spared' IS NULL
+           OR 'platform:' || a.platform NOT IN (SELECT value FROM json_each(?1, '$.spared'))
+              AND 'account:' || a.id NOT IN (SELECT value FROM json_each(?1, '$.spared')))
       AND EXISTS (SELECT 1 FROM level l CROSS JOIN posts p
                   WHERE p.status = 'pending' AND p.priority = l.priority AND p.account_id = a.id
                     AND p.scheduled_at <= (SELECT now FROM clock) AND p.due_at <= (SELECT now FROM clock))
