@@ -19,5 +19,7 @@ mod clocks;
 mod cron;
 #[path = "races/crowd.rs"]
 mod crowd;
+#[path = "races/renewed.rs"]
+mod renewed;
 #[path = "races/suspended.rs"]
 mod suspended;

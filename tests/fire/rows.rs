@@ -2,7 +2,7 @@
 
 use crate::between::{Running, all, between, outcomes, the_next_run_records};
 use crate::support::story::Story;
-use crate::support::world::{Ended, World, signal};
+use crate::support::world::{Ended, World, post, signal};
 
 /// Makes the database refuse whatever becomes of these posts. `how` is what a trigger of PostgreSQL says to them.
 fn refuse(world: &World, posts: &[i64], how: &str) {
@@ -137,9 +137,9 @@ pub(crate) fn those_that_are_refused_for_ever_keep_no_later_run_from_publishing(
                 is_refused(&story, case);
             }
             let live = world.stat("/published");
-            // A body of its own: else it might be taken for the other.
-            let post = story.posts.last().unwrap().clone();
-            let new = world.due([post.with("body", "Hello again")]);
+            // Of an account that the run does not hold until its lease ends.
+            let other = world.account("slack", 9, "cedar");
+            let new = world.due([post(other, "Hello again")]);
             story.heal();
             let mut next = story.publisher(&["--fail-on", "none", "--platform", "slack"]);
             let next = Ended::from(next.output().unwrap());

@@ -44,10 +44,19 @@ on_both! {
     fn a_crowd_of_16_publishes_each_post_once(world: World) {
         crowds(world, 16, 2_000);
     }
+
+    fn a_crowd_of_4_that_drains_publishes_each_post_once(world: World) {
+        crowds_of(world, 4, 500, &["--drain"]);
+    }
 }
 
 /// As many crowds as were asked for, one after the other.
 fn crowds(world: &World, processes: u64, usual_posts: u64) {
+    crowds_of(world, processes, usual_posts, &[]);
+}
+
+/// The same of runs with these arguments.
+fn crowds_of(world: &World, processes: u64, usual_posts: u64, arguments: &'static [&'static str]) {
     let posts = asked_for("PUBLISHER_RACE_POSTS", usual_posts);
     let rounds = asked_for("PUBLISHER_RACE_ROUNDS", 1);
     let first = asked_for("PUBLISHER_RACE_SEED", 1);
@@ -68,7 +77,9 @@ fn crowds(world: &World, processes: u64, usual_posts: u64) {
             // Giving up is another story.
             post(account, &format!("post {n} of {seed}")).with("max_attempts", 100)
         }));
-        Crowd::new(world, processes, posts, seed).publishes_each_post_once();
+        let mut crowd = Crowd::new(world, processes, posts, seed);
+        crowd.arguments = arguments;
+        crowd.publishes_each_post_once();
     }
 }
 
@@ -100,10 +111,11 @@ struct Crowd<'a> {
     processes: u64,
     posts: u64,
     seed: u64,
+    arguments: &'static [&'static str],
     dice: Dice,
     /// By all processes together.
     published: i64,
-    /// Processes that had something to do.
+    /// Processes that had something to do, or their waves.
     busy: usize,
     /// The most that one process had in flight, by platform.
     in_flight: BTreeMap<String, i64>,
@@ -116,6 +128,7 @@ impl<'a> Crowd<'a> {
             processes,
             posts,
             seed,
+            arguments: &[],
             dice: Dice::of(seed),
             published: 0,
             busy: 0,
@@ -154,7 +167,8 @@ impl<'a> Crowd<'a> {
             let share = self.posts * (1 + self.dice.below(3)) / (2 * self.processes) + 1;
             let share = share.to_string();
             let began = Instant::now();
-            let arguments = ["--json", "--time-budget", budget, "--limit", &share];
+            let mut arguments = vec!["--json", "--time-budget", budget, "--limit", &share];
+            arguments.extend(self.arguments);
             let run = self.world.start(&arguments);
             runs.push(std::thread::spawn(move || (ended(run), began.elapsed())));
         }
@@ -183,7 +197,9 @@ impl<'a> Crowd<'a> {
             assert!(!run.stderr.contains(complaint), "{complaint}: {what}");
         }
         let summary = run.json();
-        self.busy += usize::from(summary["due"] != 0);
+        let waves = summary["waves"].as_u64();
+        let waves = waves.unwrap_or(u64::from(summary["due"] != 0));
+        self.busy += usize::try_from(waves).unwrap();
         self.published += summary["published"].as_i64().unwrap();
         for (platform, cap) in PLATFORMS {
             let lane = &summary["platforms"][platform];

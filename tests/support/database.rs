@@ -66,6 +66,7 @@ pub fn request_at(now: DateTime<Utc>) -> Request {
         lease: Duration::from_mins(15),
         platforms: Vec::new(),
         owners: Vec::new(),
+        spared: Vec::new(),
         quotas: serde_json::json!([]),
     }
 }

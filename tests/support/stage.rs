@@ -6,6 +6,7 @@ use publisher::account::{Account, App, Credentials, Renewed, Standing};
 use publisher::config::PlatformSettings;
 use publisher::http::{Api, Base, Http, Session, Timeouts, Trail, client_builder};
 use publisher::journal::{Journal, Page};
+use publisher::lease::Lease;
 use publisher::limits::Limits;
 use publisher::media::{self, Facts};
 use publisher::outcome::{Failure, Published};
@@ -235,11 +236,10 @@ impl Stage {
         content["action"] = json!("recover");
         let post = self.claimed(&content);
         let (facts, _) = media::examine(&post.content, &self.http().media);
-        let (journal, trail) = (Journal::new(Uuid::nil(), None), Trail::default());
+        let (books, trail) = (self.books(&post), Trail::default());
         let found = self
             .api(async |api| {
-                let session =
-                    self.session(api, &post, &facts, &trail, &journal, checkpoint.as_ref());
+                let session = session(api, &post, &facts, &trail, &books, checkpoint.as_ref());
                 self.platform.look_up(&session, checkpoint.as_ref()).await
             })
             .await;
@@ -251,10 +251,10 @@ impl Stage {
     pub async fn look_again(&self, content: Value, checkpoint: Option<Value>) -> Ending {
         let post = self.claimed(&content);
         let (facts, _) = media::examine(&post.content, &self.http().media);
-        let (journal, trail) = (Journal::new(Uuid::nil(), None), Trail::default());
+        let (books, trail) = (self.books(&post), Trail::default());
         trail.sent.set(Some(self.sent.parse().unwrap()));
         let look = async |api: &Api<'_>| {
-            let session = self.session(api, &post, &facts, &trail, &journal, checkpoint.as_ref());
+            let session = session(api, &post, &facts, &trail, &books, checkpoint.as_ref());
             self.platform.look_up(&session, checkpoint.as_ref()).await
         };
         let ended = |verdict: &str, checkpoint: Option<Value>| Ending {
@@ -280,38 +280,11 @@ impl Stage {
         }
     }
 
-    fn session<'a>(
-        &self,
-        api: &Api<'a>,
-        post: &'a ClaimedPost,
-        facts: &'a [Facts],
-        trail: &'a Trail,
-        journal: &'a Journal,
-        checkpoint: Option<&'a Value>,
-    ) -> Session<'a> {
-        Session {
-            api: Api {
-                account: api.account,
-                credentials: api.credentials,
-                app: api.app,
-                http: api.http,
-                base: api.base,
-                version: api.version,
-                limits: api.limits,
-                now: api.now,
-                token_since: api.token_since,
-            },
-            page: Page {
-                journal,
-                clock: Clock::at(api.now),
-                post,
-                checkpoint,
-            },
-            post,
-            facts,
-            lease: Term::of(self.lease),
-            trail,
-        }
+    /// No journal, and a claim that holds for as long as the stage says.
+    fn books(&self, post: &ClaimedPost) -> (Journal, Lease) {
+        let lease = Lease::new(self.lease, Term::of(self.lease));
+        lease.claimed([post.id]);
+        (Journal::new(Uuid::nil(), None), lease)
     }
 
     /// Publishes without a look at media that are elsewhere: what is wrong with them, the platform finds out.
@@ -354,9 +327,9 @@ impl Stage {
         facts: &[Facts],
         mut checkpoint: Option<Value>,
     ) -> Ending {
-        let (journal, trail) = (Journal::new(Uuid::nil(), None), Trail::default());
+        let (books, trail) = (self.books(post), Trail::default());
         for _ in 0..MOST_STEPS {
-            let session = self.session(api, post, facts, &trail, &journal, checkpoint.as_ref());
+            let session = session(api, post, facts, &trail, &books, checkpoint.as_ref());
             let ending = match self.platform.step(&session, checkpoint.as_ref()).await {
                 Ok(Step::Wait {
                     checkpoint: next,
@@ -456,6 +429,39 @@ pub fn told(found: &Found) -> String {
         Found::NotSeen(_) => "not seen".to_owned(),
         Found::Unclear(why) => format!("unclear: {why}"),
         Found::Unknown(why) => format!("unknown: {why}"),
+    }
+}
+
+fn session<'a>(
+    api: &Api<'a>,
+    post: &'a ClaimedPost,
+    facts: &'a [Facts],
+    trail: &'a Trail,
+    (journal, lease): &'a (Journal, Lease),
+    checkpoint: Option<&'a Value>,
+) -> Session<'a> {
+    Session {
+        api: Api {
+            account: api.account,
+            credentials: api.credentials,
+            app: api.app,
+            http: api.http,
+            base: api.base,
+            version: api.version,
+            limits: api.limits,
+            now: api.now,
+            token_since: api.token_since,
+        },
+        page: Page {
+            journal,
+            clock: Clock::at(api.now),
+            post,
+            checkpoint,
+        },
+        post,
+        facts,
+        lease,
+        trail,
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Story {
     pub database: Option<Proxy>,
     pub platforms: Proxy,
     pub posts: Vec<Post>,
+    /// Whether runs go on in waves, of a few posts each.
+    pub drains: bool,
 }
 
 impl Story {
@@ -77,6 +79,15 @@ impl Story {
             world,
             database,
             platforms,
+            drains: false,
+        }
+    }
+
+    /// The same with runs that go on in waves.
+    pub fn drained(self) -> Self {
+        Self {
+            drains: true,
+            ..self
         }
     }
 
@@ -99,6 +110,9 @@ impl Story {
         let sandbox = format!("http://{}/", self.platforms.address);
         let mut run = self.world.publisher(&["run"]);
         run.args(arguments).env("PUBLISHER_SANDBOX", sandbox);
+        if self.drains {
+            run.args(["--drain", "--limit", "3"]);
+        }
         run
     }
 
