@@ -1,5 +1,6 @@
 //! Plans: an empty run's claim is an index probe, however many posts the future holds.
 
+use publisher::store::Request;
 use serde_json::json;
 use sqlx::{Connection, PgConnection, SqliteConnection};
 
@@ -129,6 +130,46 @@ async fn postgres_reads_little_to_count_for_limits() {
     }
 }
 
+/// Whether a run holds an account is asked for each that has something due, and nothing is read of the others, however much
+/// they hold and whether or not the statistics know.
+#[tokio::test]
+async fn postgres_asks_for_an_accounts_run_by_the_account() {
+    let world = World::migrated(Backend::Postgres).await;
+    let mut raw = world.raw().await;
+    for owner in 0..20 {
+        raw.account(&format!("owner {owner}"), "slack").await;
+    }
+    raw.run("ANALYZE").await;
+    raw.run(
+        "INSERT INTO posts (account_id, body, scheduled_at, due_at, status, claim, lease_until)
+         SELECT i % 10 + 1, 'held', '2026-11-22', '2026-11-22', 'publishing', gen_random_uuid(), '2100-01-01'
+         FROM generate_series(1, 20000) i",
+    )
+    .await;
+    let counts = "SELECT (t.seq_tup_read + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relid = t.relid))::bigint
+                  FROM pg_stat_user_tables t WHERE t.relid = 'publisher.posts'::regclass";
+    for (statistics, limit) in [("stale", 100), ("stale", 21), ("fresh", 100), ("fresh", 21)] {
+        if statistics == "fresh" {
+            raw.run("ANALYZE").await;
+        }
+        for account in 11..=20 {
+            raw.posts(account, 1, 4).await;
+        }
+        raw.run("SELECT pg_stat_force_next_flush(); SELECT 1").await;
+        let before = raw.number(counts).await;
+        let mut store = world.store().await;
+        let request = Request { limit, ..request() };
+        let claim = store.claim(&request).await.unwrap();
+        assert_eq!(claim.posts.len(), limit.min(40) as usize);
+        store.close().await;
+        raw.wait_for_the_stores_to_be_gone().await;
+        let read = raw.number(counts).await - before;
+        assert!(read < 2_000, "statistics {statistics}: {read} rows read");
+        raw.run("UPDATE posts SET status = 'canceled', lease_until = NULL WHERE body <> 'held'")
+            .await;
+    }
+}
+
 const CLOCK: &str = include_str!("../../src/store/sqlite/clock.sql");
 const FEW: &str = include_str!("../../src/store/sqlite/few.sql");
 const MANY: &str = include_str!("../../src/store/sqlite/many.sql");
@@ -168,6 +209,9 @@ async fn sqlite_probes_the_two_indexes() {
         };
         assert!(uses("posts_due"), "{plan:#?}");
         assert!(uses("posts_lease"), "{plan:#?}");
+        // Whether a run holds an account: by the account.
+        let probes = |step: &String| step.contains("USING INDEX posts_held (account_id=?)");
+        assert!(plan.iter().any(probes), "{plan:#?}");
         let scans: Vec<&String> = plan
             .iter()
             .filter(|step| {

@@ -94,13 +94,14 @@ rule AS MATERIALIZED (
                           WHERE o.scope = 'account:' || d.account_id AND o."window" = q."window"
                             AND o.action IN ('publish', '*'))
         UNION ALL
-        -- An account belongs to one living run: for the others it has nothing left, whatever the rules say. (OFFSET makes
-        -- it a probe by the account: statistics that know of no run would let all that is being published be read.)
+        -- An account belongs to one living run: for the others it has nothing left, whatever the rules say. (An aggregate,
+        -- for each to be a search by the account: for an EXISTS all that is being published may be read, by its lease.)
         SELECT 'account:' || d.account_id, NULL, NULL, NULL, -1000000000000000000
         FROM asked d CROSS JOIN LATERAL (
-            SELECT FROM (SELECT lease_until FROM publisher.posts
-                         WHERE account_id = d.account_id AND status = 'publishing' OFFSET 0) p
-            WHERE lease_until >= coalesce(($1::jsonb->>'now')::timestamptz, now()) LIMIT 1) held
+            SELECT bool_or(p.lease_until >= coalesce(($1::jsonb->>'now')::timestamptz, now())) AS lives
+            FROM publisher.posts p
+            WHERE p.account_id = d.account_id AND p.status = 'publishing') held
+        WHERE held.lives
     ) r
     ORDER BY scope, remaining
 ),
