@@ -12,6 +12,7 @@ use crate::processes::{Programs, Sandbox};
 
 mod backlog;
 mod claim;
+mod drain;
 mod empty;
 mod journal;
 mod latency;
@@ -70,6 +71,21 @@ pub(crate) const MEASURES: &[Measure] = &[
         take: backlog::take,
     },
     Measure {
+        name: "drain",
+        what: "100,000 posts by one process in waves, against 10,000 in one",
+        take: drain::take,
+    },
+    Measure {
+        name: "flood",
+        what: "a backlog and four processes, in real time (some minutes)",
+        take: drain::floods,
+    },
+    Measure {
+        name: "takeover",
+        what: "when a dead run's posts are looked up, in real time (three minutes)",
+        take: drain::takeover,
+    },
+    Measure {
         name: "memory",
         what: "the most memory a run holds",
         take: memory::take,
@@ -112,7 +128,7 @@ impl World {
         self.runtime.block_on(self.databases.ask(database, sql))
     }
 
-    /// Ends the leases of dead runs, which otherwise takes a quarter of an hour.
+    /// Ends the leases of dead runs, which otherwise takes a while.
     fn end_leases(&self, database: &str) -> Result<()> {
         let sql = "UPDATE posts SET lease_until = '2020-01-01T00:00:00.000Z' WHERE status = 'publishing' RETURNING ''";
         self.runtime.block_on(self.databases.ask(database, sql))?;
@@ -153,6 +169,18 @@ impl Row {
             figure: format!("{share:.2}"),
             target: target.map_or_else(String::new, |target| format!(">= {target}")),
             is_met: target.map(|target| share >= target),
+            medians,
+        }
+    }
+
+    /// So many KiB at most.
+    fn memory(what: String, kib: usize, target: usize, medians: String) -> Self {
+        let mebibytes = |kib: usize| format!("{:.1} MiB", kib as f64 / 1024.0);
+        Self {
+            what,
+            figure: mebibytes(kib),
+            target: format!("<= {}", mebibytes(target)),
+            is_met: Some(kib <= target),
             medians,
         }
     }

@@ -118,10 +118,13 @@ impl Programs {
         pace: &str,
         posts: usize,
     ) -> Result<usize> {
-        let run = self.run(
-            database,
-            &["--sandbox", &sandbox.url, "--pace", pace, "--json"],
-        );
+        let arguments = ["--sandbox", &sandbox.url, "--pace", pace, "--json"];
+        self.weigh(database, &arguments, posts)
+    }
+
+    /// The most memory, in KiB, that a run with these arguments held that published so many posts.
+    pub(crate) fn weigh(&self, database: &str, arguments: &[&str], posts: usize) -> Result<usize> {
+        let run = self.run(database, arguments);
         let mut scales = self.bare(&Bare::Weigh(
             std::iter::once(run.get_program())
                 .chain(run.get_args())

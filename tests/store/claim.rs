@@ -33,6 +33,8 @@ on_both_databases!(
     the_databases_own_clock_is_the_default,
     one_unreadable_post_holds_nobody_up,
     a_row_out_of_bounds_is_refused,
+    a_renewal_prolongs_what_is_still_its_claims,
+    what_is_spared_is_left_to_others,
 );
 
 fn ids(claim: &Claim) -> Vec<PostId> {
@@ -630,4 +632,87 @@ async fn sqlite_hands_out_the_rest_beside_broken_text() {
     assert_eq!(ids(&claim), [half, broken, sound]);
     assert!(claim.posts[0].unreadable.is_some());
     assert_eq!(claim.posts[1].content.body, "a\u{fffd}b");
+}
+
+async fn a_renewal_prolongs_what_is_still_its_claims(world: World) {
+    let mut raw = world.raw().await;
+    let mut store = world.store().await;
+    let (mine, others) = (
+        raw.account("ada", "slack").await,
+        raw.account("bob", "slack").await,
+    );
+    raw.posts(mine, 30, 3).await;
+    let first = request();
+    let held = ids(&store.claim(&first).await.unwrap());
+    raw.posts(others, 30, 1).await;
+    let other = store.claim(&request()).await.unwrap();
+    // One was taken over meanwhile, one a person took back.
+    raw.run(&format!(
+        "UPDATE posts SET claim = '{}' WHERE id = {}; \
+         UPDATE posts SET status = 'canceled', lease_until = NULL WHERE id = {}",
+        Uuid::new_v4(),
+        held[1],
+        held[2]
+    ))
+    .await;
+    let before = raw.post_row(ids(&other)[0]).await;
+
+    let (lease, at) = (Duration::from_mins(3), now() + TimeDelta::minutes(14));
+    let claims = [Uuid::new_v4(), first.run];
+    let renewed = store.renew(&claims, lease, Some(at)).await.unwrap();
+    assert_eq!(renewed, [held[0]].into());
+    let until = instant(at + lease);
+    assert_eq!(raw.post_row(held[0]).await["lease_until"], until);
+    assert_eq!(raw.post_row(ids(&other)[0]).await, before);
+    // It is the first's for so long.
+    let late = |at| Request {
+        now: Some(at),
+        ..request()
+    };
+    let claim = store.claim(&late(at + lease)).await.unwrap();
+    assert!(!ids(&claim).contains(&held[0]));
+    let claim = store
+        .claim(&late(at + lease + TimeDelta::milliseconds(1)))
+        .await
+        .unwrap();
+    assert_eq!(ids(&claim), [held[0]]);
+    // By then nothing is its own any more.
+    let renewed = store.renew(&[first.run], lease, Some(at)).await.unwrap();
+    assert_eq!(renewed, [].into());
+}
+
+async fn what_is_spared_is_left_to_others(world: World) {
+    let mut raw = world.raw().await;
+    let mut store = world.store().await;
+    let mut accounts = Vec::new();
+    for (owner, platform) in [("ada", "slack"), ("bob", "slack"), ("ada", "linkedin")] {
+        let account = raw.account(owner, platform).await;
+        raw.posts(account, 30, 10).await;
+        accounts.push(account);
+    }
+    // Where a claim takes all, and where it takes accounts in turn.
+    for limit in [100, 8] {
+        let request = Request {
+            limit,
+            spared: vec![
+                format!("account:{}", accounts[0]),
+                "platform:linkedin".to_owned(),
+            ],
+            ..request()
+        };
+        let claim = store.claim(&request).await.unwrap();
+        assert_eq!(claim.posts.len(), usize::try_from(limit).unwrap().min(10));
+        assert!(
+            claim
+                .posts
+                .iter()
+                .all(|post| post.account.id == accounts[1])
+        );
+        raw.run(
+            "UPDATE posts SET status = 'pending', claim = NULL, lease_until = NULL, attempts = 0",
+        )
+        .await;
+    }
+    let claim = store.claim(&request()).await.unwrap();
+    assert_eq!(claim.posts.len(), 30);
 }

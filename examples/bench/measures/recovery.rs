@@ -63,7 +63,7 @@ pub(super) fn take(world: &World) -> Result<Vec<Row>> {
 }
 
 /// A run that is killed as soon as half of its posts are live.
-fn kill_halfway(world: &World, database: &str, sandbox: &Sandbox) -> Result<()> {
+pub(super) fn kill_halfway(world: &World, database: &str, sandbox: &Sandbox) -> Result<()> {
     world.runtime.block_on(sandbox.reset())?;
     let arguments = ["--sandbox", &sandbox.url, "--pace", "max-speed"];
     let mut run = world.programs.run(database, &arguments);
