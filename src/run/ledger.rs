@@ -169,7 +169,11 @@ impl<'a> Ledger<'a> {
     async fn renew(&mut self) {
         let claims: Vec<Uuid> = self.waves.iter().map(|(claim, _)| *claim).collect();
         let request = &self.options.request;
-        claim::renew(self.store, &claims, request, self.clock, self.lease).await;
+        tokio::select! {
+            () = claim::renew(self.store, &claims, request, self.clock, self.lease) => {}
+            // What was sent is worth more than what might be.
+            _ = self.stop.insisted() => self.lease.not_renewed(),
+        }
     }
 
     async fn record(&mut self, wave: Wave, progress: &Progress) {

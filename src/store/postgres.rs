@@ -26,7 +26,7 @@ const SETTINGS: &str = "SET LOCAL search_path = pg_catalog; SET LOCAL statement_
 #[derive(Debug)]
 pub(super) struct Postgres {
     url: PostgresUrl,
-    /// `None` after a fault: a connection that failed half-way is dropped, never used again.
+    /// `None` after a fault: a connection that failed half-way, or whose work was given up, is dropped, never used again.
     connection: Option<PgConnection>,
 }
 
@@ -52,7 +52,8 @@ impl Postgres {
         access: Access,
         calls: &[Call],
     ) -> Result<Vec<Vec<String>>, StoreError> {
-        let connection = self.connection().await?;
+        self.connection().await?;
+        let mut connection = self.connection.take().expect("it was made just above");
         let work = async {
             let begin = match access {
                 Access::Reads => "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY",
@@ -76,11 +77,13 @@ impl Postgres {
             Ok(results)
         };
         let error = match timeout(TRANSACTION_TIMEOUT, work).await {
-            Ok(Ok(results)) => return Ok(results),
+            Ok(Ok(results)) => {
+                self.connection = Some(connection);
+                return Ok(results);
+            }
             Ok(Err(error)) => explain(&error, &self.url),
             Err(_) => StoreError::Unavailable(format!("{:?} did not answer within 40 s", self.url)),
         };
-        self.connection = None;
         Err(error)
     }
 

@@ -24,8 +24,8 @@ pub(super) struct Sqlite {
     /// Which file was opened there.
     file: Option<FileId>,
     connection: SqliteConnection,
-    /// Whether a transaction failed on the connection: a COMMIT that met with an I/O error leaves it neither in one nor
-    /// out of it, so it is not used again.
+    /// Whether a transaction failed on the connection, or was given up: a COMMIT that met with an I/O error leaves it
+    /// neither in one nor out of it, so it is not used again.
     is_spent: bool,
 }
 
@@ -137,8 +137,9 @@ impl Sqlite {
             transaction.commit().await?;
             Ok(results)
         };
+        let was_spent = std::mem::replace(&mut self.is_spent, true);
         let result = work.await.map_err(|e: sqlx::Error| explain(&e, &self.path));
-        self.is_spent |= result.is_err();
+        self.is_spent = was_spent || result.is_err();
         result
     }
 
