@@ -8,8 +8,8 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::recovery::kill_halfway;
-use super::{Row, World, messages, sandbox};
-use crate::databases::Engine;
+use super::{Row, World, messages, sandbox, text_posts};
+use crate::databases::{Engine, Seed};
 use crate::processes::timed;
 
 const FEW: usize = 10_000;
@@ -19,12 +19,23 @@ const TURNS: usize = 3;
 const TARGET: f64 = 1.2;
 const TARGET_KIB: usize = 96 * 1024;
 
+/// Posts on Pages, which take many at once: a Slack channel takes one a second.
+fn on_pages(count: usize) -> Seed<'static> {
+    let pages = (0..500).map(|n| ("facebook", (1_000_000 + n).to_string()));
+    let accounts: Vec<_> = pages.collect();
+    Seed {
+        due: text_posts(count, accounts.len()),
+        accounts,
+        future: 0,
+    }
+}
+
 pub(super) fn take(world: &World) -> Result<Vec<Row>> {
     let sandbox = sandbox(world, Duration::ZERO)?;
     let mut rows = Vec::new();
     for engine in Engine::ALL {
-        let few = world.template(engine, "drain_few", &messages(FEW))?;
-        let many = world.template(engine, "drain_many", &messages(MANY))?;
+        let few = world.template(engine, "drain_few", &on_pages(FEW))?;
+        let many = world.template(engine, "drain_many", &on_pages(MANY))?;
         let (mut ratios, mut peak) = (Vec::new(), 0);
         for _ in 0..TURNS {
             let mut times = Vec::new();
@@ -106,9 +117,9 @@ impl Flood {
             ..
         } = self;
         let sandbox = sandbox(world, self.latency)?;
-        let template = world.template(Engine::Postgres, "flood", &messages(posts))?;
+        let template = world.template(Engine::Postgres, "flood", &on_pages(posts))?;
         let database = world.fresh(&template)?;
-        let (cap, limit) = (format!("slack={cap}"), self.limit.to_string());
+        let (cap, limit) = (format!("facebook={cap}"), self.limit.to_string());
         let arguments = [
             "--drain",
             "--time-budget",
