@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::outcome::{Block, Outcome, Scope, Settled, Verdict};
 use crate::schedule::{next_look, rested};
-use crate::store::{Outcomes, Store, instant};
+use crate::store::{Outcomes, Row, Store, instant};
 
 mod record;
 
@@ -28,7 +28,7 @@ pub async fn outcomes(
     });
     let outcomes = Outcomes {
         run: Some(record),
-        ..bulk(entries.collect())
+        ..bulk(entries)
     };
     match self::record(store, run, &outcomes, PATIENCE).await {
         Ok(report) => report,
@@ -41,19 +41,24 @@ pub async fn outcomes(
 
 /// The two UPDATEs, of posts' rows and what they say about accounts. Sorted by id, so that two runs never lock them in
 /// different orders.
-pub fn bulk(mut entries: Vec<(Value, Option<Value>)>) -> Outcomes {
-    entries.sort_by_key(|(row, _)| row["id"].as_i64());
-    let (rows, accounts): (Vec<Value>, Vec<Option<Value>>) = entries.into_iter().unzip();
-    let (published, settled) = rows
-        .into_iter()
-        .map(without_nul)
-        .partition(|row| row["status"] == "published");
-    Outcomes {
-        run: None,
-        published,
-        settled,
-        accounts: accounts.into_iter().flatten().map(without_nul).collect(),
+pub fn bulk(entries: impl IntoIterator<Item = (Value, Option<Value>)>) -> Outcomes {
+    let mut outcomes = Outcomes::default();
+    let mut accounts = Vec::new();
+    for (row, account) in entries {
+        let is_published = row["status"] == "published";
+        let row = Row::from(without_nul(row));
+        accounts.extend(account.map(|account| (row.id, without_nul(account))));
+        if is_published {
+            outcomes.published.push(row);
+        } else {
+            outcomes.settled.push(row);
+        }
     }
+    outcomes.published.sort_unstable_by_key(|row| row.id);
+    outcomes.settled.sort_unstable_by_key(|row| row.id);
+    accounts.sort_by_key(|(post, _)| *post);
+    outcomes.accounts = accounts.into_iter().map(|(_, account)| account).collect();
+    outcomes
 }
 
 /// One post's row. It also is what the journal holds, and what goes to stderr if the database stays away.

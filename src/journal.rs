@@ -19,11 +19,11 @@
 //! file worthless, because what is missing may be the intent of a post that was sent: its posts are left to their lease.
 //! There are no secrets in it: what a platform quotes is redacted before, and a post's text is not in its row.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -79,7 +79,7 @@ fn this_boot() -> String {
 
 /// The first line.
 #[derive(Debug, Serialize, Deserialize)]
-struct Head {
+struct Head<P = Vec<Line>> {
     /// [`FORMAT`].
     journal: u32,
     run: Uuid,
@@ -87,7 +87,16 @@ struct Head {
     host: String,
     boot: String,
     at: DateTime<Utc>,
-    posts: Vec<Line>,
+    posts: P,
+}
+
+/// A list that is written one by one: there may be thousands, and as values they take far more room than as text.
+struct OneByOne<I>(Cell<Option<I>>);
+
+impl<I: Iterator<Item: Serialize>> Serialize for OneByOne<I> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.take().into_iter().flatten())
+    }
 }
 
 /// Any other line.
@@ -141,6 +150,7 @@ impl Journal {
     /// impossible the run goes on without.
     pub fn begin<'a>(&self, posts: impl Iterator<Item = Verdict<'a>>, now: DateTime<Utc>) {
         let Some(place) = &self.place else { return };
+        let lines = posts.map(|post| Line::new(self.run, post, now));
         let head = Head {
             journal: FORMAT,
             run: self.run,
@@ -148,7 +158,7 @@ impl Journal {
             host: place.host.clone(),
             boot: this_boot(),
             at: now,
-            posts: posts.map(|post| Line::new(self.run, post, now)).collect(),
+            posts: OneByOne(Cell::new(Some(lines))),
         };
         match writer::create(&place.directory, self.run, &self.line(&head)) {
             Ok(writer) => self.writer.set(writer).expect("a run begins once"),

@@ -1,7 +1,9 @@
 //! A post: what a person wrote, and the form in which a claim hands it to a platform.
 
+use std::rc::Rc;
+
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::account::Account;
@@ -153,11 +155,16 @@ pub struct ClaimedPost {
     /// Until when the run that died held it, if it is that which has to be found out.
     #[serde(default)]
     pub held_until: Option<DateTime<Utc>>,
-    /// Where it goes.
-    pub account: Account,
+    /// Where it goes; an account's posts share it.
+    #[serde(deserialize_with = "shared")]
+    pub account: Rc<Account>,
     /// Why its row can't be read, if that is so: then nothing is known of what it says.
     #[serde(skip)]
     pub unreadable: Option<String>,
+}
+
+fn shared<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rc<Account>, D::Error> {
+    Account::deserialize(deserializer).map(Rc::new)
 }
 
 impl Action {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::post::PostId;
-use crate::store::{Committed, Outcomes, Store, StoreError};
+use crate::store::{Committed, Outcomes, Row, Store, StoreError};
 use crate::text::one_line;
 
 /// How long the outcomes are tried to be recorded.
@@ -55,7 +55,7 @@ pub async fn record(
             let known: HashSet<PostId> = updated.iter().copied().collect();
             let rows = outcomes.published.iter().chain(&outcomes.settled);
             let lost = rows
-                .filter_map(|row| row["id"].as_i64())
+                .filter_map(|row| row.id)
                 .filter(|id| !known.contains(id))
                 .collect();
             Ok(Report {
@@ -133,27 +133,22 @@ async fn patiently(
 /// One row of a commit.
 #[derive(Clone, Copy)]
 enum Item<'a> {
-    Published(&'a Value),
-    Settled(&'a Value),
+    Published(&'a Row),
+    Settled(&'a Row),
     Account(&'a Value),
 }
 
 impl Item<'_> {
     fn post(&self) -> Option<PostId> {
         match self {
-            Self::Published(row) | Self::Settled(row) => row["id"].as_i64(),
+            Self::Published(row) | Self::Settled(row) => row.id,
             Self::Account(_) => None,
         }
     }
 }
 
 fn together(items: &[Item<'_>]) -> Outcomes {
-    let mut outcomes = Outcomes {
-        run: None,
-        published: Vec::new(),
-        settled: Vec::new(),
-        accounts: Vec::new(),
-    };
+    let mut outcomes = Outcomes::default();
     for item in items {
         match *item {
             Item::Published(row) => outcomes.published.push(row.clone()),
@@ -265,8 +260,11 @@ impl Report {
     fn refuse(&mut self, item: Item<'_>, why: &str) {
         match (item.post(), item) {
             (Some(id), _) => self.refused.push((id, why.to_owned())),
-            (None, Item::Published(row) | Item::Settled(row) | Item::Account(row)) => {
+            (None, Item::Account(row)) => {
                 self.set_beside(format!("what this run says of an account, {row}: {why}"));
+            }
+            (None, Item::Published(_) | Item::Settled(_)) => {
+                self.set_beside(format!("a row that names no post: {why}"));
             }
         }
     }

@@ -153,9 +153,12 @@ impl Dead {
         let told = &self.told;
         let boot = this_boot();
         let entries = told.entries(&boot);
-        let entries = entries.map(|line| (line.row.clone(), line.account.clone()));
-        let outcomes = commit::bulk(entries.collect());
-        let rows: Vec<Value> = [&outcomes.published[..], &outcomes.settled[..]].concat();
+        let entries: Vec<(Value, Option<Value>)> = entries
+            .map(|line| (line.row.clone(), line.account.clone()))
+            .collect();
+        let mut rows: Vec<Value> = entries.iter().map(|(row, _)| row.clone()).collect();
+        rows.sort_by_key(|row| row["id"].as_i64());
+        let outcomes = commit::bulk(entries);
         let summary = Summary {
             run_id: told.run.to_string(),
             started_at: instant(told.began),

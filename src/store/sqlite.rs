@@ -132,7 +132,7 @@ impl Sqlite {
                     .bind(&call.argument);
                 // As bytes: SQLite does not check that text is UTF-8, and one broken row must not fail the statement.
                 let rows: Vec<Vec<u8>> = query.fetch_all(&mut *transaction).await?;
-                results.push(rows.iter().map(|row| lossy(row)).collect());
+                results.push(rows.into_iter().map(lossy).collect());
             }
             transaction.commit().await?;
             Ok(results)
@@ -192,8 +192,9 @@ impl Sqlite {
     }
 }
 
-fn lossy(text: &[u8]) -> String {
-    String::from_utf8_lossy(text).into_owned()
+fn lossy(text: Vec<u8>) -> String {
+    String::from_utf8(text)
+        .unwrap_or_else(|broken| String::from_utf8_lossy(broken.as_bytes()).into_owned())
 }
 
 async fn version(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use publisher::commit::{self, Report};
 use publisher::outcome::{Block, Outcome, Published, Reason, Scope, Settled};
 use publisher::post::{ClaimedPost, PostId};
-use publisher::store::{Committed, Outcomes, Request, Store};
+use publisher::store::{Committed, Outcomes, Request, Row, Store};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -509,7 +509,9 @@ async fn only_this_runs_posts_are_written(world: World) {
     let row = |id| json!({"id": id, "platform_post_id": "x", "permalink": null, "published_at": minutes_ago(0), "entry": {}});
     let outcomes = Outcomes {
         run: None,
-        published: vec![row(mine), row(pending), row(987_654)],
+        published: [row(mine), row(pending), row(987_654)]
+            .map(Row::from)
+            .into(),
         settled: Vec::new(),
         accounts: Vec::new(),
     };

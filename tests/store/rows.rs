@@ -1,6 +1,6 @@
 //! Rows that an application writes with plain SQL: what is filled in, what is put right, what is refused.
 
-use publisher::store::Outcomes;
+use publisher::store::{Outcomes, Row};
 use serde_json::{Value, json};
 
 use crate::support::database::{Backend, Raw, World, minutes_ago, request};
@@ -98,7 +98,7 @@ async fn a_post_rescheduled_while_a_run_holds_it_is_not_due_before_its_new_time(
         .await;
 
     // One is given back as it was, the other is to be tried again in a minute.
-    let rows = vec![
+    let rows = [
         json!({"id": ids[0], "status": "pending", "due_at": null, "attempts": 0, "checkpoint": null, "entry": null}),
         json!({"id": ids[1], "status": "pending", "due_at": minutes_ago(-1), "attempts": 1, "checkpoint": null,
                "entry": null}),
@@ -106,7 +106,7 @@ async fn a_post_rescheduled_while_a_run_holds_it_is_not_due_before_its_new_time(
     let outcomes = Outcomes {
         run: None,
         published: Vec::new(),
-        settled: rows,
+        settled: rows.map(Row::from).into(),
         accounts: Vec::new(),
     };
     store.commit(request.run, &outcomes).await.unwrap();
