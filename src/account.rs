@@ -37,6 +37,21 @@ pub struct Account {
 }
 
 impl Account {
+    /// One of which nothing else is known.
+    pub(crate) fn unknown(id: AccountId) -> Self {
+        Self {
+            id,
+            owner: String::new(),
+            platform: String::new(),
+            external_id: String::new(),
+            display_name: String::new(),
+            credentials: None,
+            token_expires_at: None,
+            settings: Map::new(),
+            updated_at: None,
+        }
+    }
+
     /// How messages name it: `facebook:1234567`.
     pub fn label(&self) -> String {
         format!("{}:{}", self.platform, self.external_id)

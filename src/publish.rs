@@ -207,11 +207,11 @@ impl<'a> Lanes<'a> {
         let context = &self.context;
         let journal = Rc::new(Journal::new(claim, place));
         let mut settled = Vec::new();
-        let mut jobs: Vec<Job> = Vec::with_capacity(posts.len());
+        let mut jobs: Vec<Rc<Job>> = Vec::with_capacity(posts.len());
         let mut keyrings = Keyrings::default();
         for post in posts {
             match Job::new(post, context, &journal, &mut keyrings) {
-                Ok(job) => jobs.push(job),
+                Ok(job) => jobs.push(job.into()),
                 Err(unstarted) => {
                     let Unstarted {
                         settled: post,
@@ -229,7 +229,7 @@ impl<'a> Lanes<'a> {
             }
         }
         // What is on time never waits for what is looked up.
-        jobs.sort_by_key(Job::recovers);
+        jobs.sort_by_key(|job| job.recovers());
         if !jobs.is_empty() {
             let unstarted = settled.iter().map(Settled::verdict);
             let (lost, given_back) = (job::interrupted(), Outcome::Released);
@@ -237,7 +237,6 @@ impl<'a> Lanes<'a> {
             journal.begin(unstarted.chain(unfinished), context.clock.now());
         }
         let left = jobs.len();
-        settled.reserve_exact(left);
         self.waves.borrow_mut().push(Wave {
             claim,
             settled,
@@ -253,7 +252,7 @@ impl<'a> Lanes<'a> {
     }
 
     /// The job takes the last place of its platform's lane.
-    fn line_up(&self, job: Job) {
+    fn line_up(&self, job: Rc<Job>) {
         let lane = self
             .all
             .iter()
@@ -268,7 +267,7 @@ impl<'a> Lanes<'a> {
             account: job.post.account.id,
             lateness: Lateness::of(job.post.scheduled_at, self.context.clock.now()),
         };
-        lane.jobs.borrow_mut().insert(place, Rc::new(job));
+        lane.jobs.borrow_mut().insert(place, job);
         let is_in = lane.queue.borrow_mut().push(entry);
         if !is_in {
             self.ended(lane, [place]);

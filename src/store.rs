@@ -19,7 +19,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::account::{Account, AccountId};
-use crate::post::{Action, ClaimedPost, Content, PostId};
+use crate::post::{Action, ClaimedPost, Content, PostId, Whose};
 
 pub mod migrate;
 mod postgres;
@@ -267,15 +267,25 @@ pub struct Preview {
 /// Where a post stands in the claim's order, what is to be done with it, and until when a run that died held it.
 type Place = (i64, Action, Option<DateTime<Utc>>);
 
+/// What the rows of a claim or a preview have in common.
+#[derive(Default)]
+struct Head {
+    now: Option<DateTime<Utc>>,
+    schema: Option<i64>,
+    places: Option<HashMap<PostId, Place>>,
+    accounts: Option<Vec<Box<RawValue>>>,
+}
+
 #[derive(Deserialize)]
 struct DueRow<T = ClaimedPost> {
-    now: DateTime<Utc>,
+    /// One row of a claim tells this and what follows, of a preview each.
+    now: Option<DateTime<Utc>>,
     schema: Option<i64>,
-    post: Option<T>,
-    #[serde(default)]
-    held_by: Option<String>,
-    #[serde(default)]
     places: Option<HashMap<PostId, Place>>,
+    /// The posts' accounts, each read by itself.
+    accounts: Option<Vec<Box<RawValue>>>,
+    post: Option<T>,
+    held_by: Option<String>,
 }
 
 /// What can be read of a post in any case: the database sees to its shape. What an application wrote freely (JSON of any
@@ -291,7 +301,7 @@ struct Skeleton {
     expires_at: DateTime<Utc>,
     attempts: u32,
     max_attempts: u32,
-    account: AccountSkeleton,
+    account: Whose<AccountSkeleton>,
 }
 
 #[derive(Deserialize)]
@@ -302,19 +312,24 @@ struct AccountSkeleton {
     external_id: String,
 }
 
+impl AccountSkeleton {
+    /// The account, which can't be opened.
+    fn account(self) -> Account {
+        Account {
+            owner: self.owner,
+            platform: self.platform,
+            external_id: self.external_id,
+            ..Account::unknown(self.id)
+        }
+    }
+}
+
 impl Skeleton {
     /// The post, of which nobody knows what it says.
     fn unreadable(self, why: &serde_json::Error) -> ClaimedPost {
-        let account = Account {
-            id: self.account.id,
-            owner: self.account.owner,
-            platform: self.account.platform,
-            external_id: self.account.external_id,
-            display_name: String::new(),
-            credentials: None,
-            token_expires_at: None,
-            settings: serde_json::Map::new(),
-            updated_at: None,
+        let account = match self.account {
+            Whose::Told(account) => account.account(),
+            Whose::Known(id) => Account::unknown(id),
         };
         ClaimedPost {
             id: self.id,
@@ -328,11 +343,16 @@ impl Skeleton {
             checkpoint: None,
             held_until: None,
             account: account.into(),
-            unreadable: Some(format!(
-                "the row can't be read ({why}); correct its media, options or checkpoint, or its account's settings"
-            )),
+            unreadable: Some(unreadable(why)),
         }
     }
+}
+
+/// What whoever wrote it has to do.
+fn unreadable(why: &serde_json::Error) -> String {
+    format!(
+        "the row can't be read ({why}); correct its media, options or checkpoint, or its account's settings"
+    )
 }
 
 impl DueRow {
@@ -346,11 +366,29 @@ impl DueRow {
         Ok(Self {
             now: row.now,
             schema: row.schema,
+            places: row.places,
+            accounts: row.accounts,
             post: row.post.map(|post| post.unreadable(&why)),
             held_by: row.held_by,
-            places: row.places,
         })
     }
+}
+
+/// The accounts of a claim, and why one can't be read.
+type Accounts = HashMap<AccountId, (Rc<Account>, Option<String>)>;
+
+fn accounts(told: &[Box<RawValue>]) -> Result<Accounts, StoreError> {
+    let read = |account: &Box<RawValue>| {
+        let (account, why) = match serde_json::from_str::<Account>(account.get()) {
+            Ok(account) => (account, None),
+            Err(why) => {
+                let skeleton: AccountSkeleton = parse(account.get())?;
+                (skeleton.account(), Some(unreadable(&why)))
+            }
+        };
+        Ok((account.id, (account.into(), why)))
+    };
+    told.iter().map(read).collect()
 }
 
 /// A post's row as a commit writes it: as text, which takes a quarter of the room that it takes as a value.
@@ -491,23 +529,26 @@ impl Store {
             let posts = Vec::new();
             return Ok(Claim { now: None, posts });
         };
-        let rows = self.due(claim, Access::WritesAgain, request).await?;
-        let now = rows.first().map(|row| row.now);
-        let places = rows
-            .iter()
-            .find_map(|row| row.places.clone())
-            .unwrap_or_default();
-        let mut posts: Vec<ClaimedPost> = rows.into_iter().filter_map(|row| row.post).collect();
-        let mut accounts: HashMap<AccountId, Rc<Account>> = HashMap::new();
+        let mut posts = Vec::new();
+        let head = self
+            .due(claim, Access::WritesAgain, request, |post, _| {
+                posts.push(post)
+            })
+            .await?;
+        let accounts = accounts(&head.accounts.unwrap_or_default())?;
+        let places = head.places.unwrap_or_default();
         for post in &mut posts {
-            let account = accounts.entry(post.account.id);
-            post.account = Rc::clone(account.or_insert_with(|| Rc::clone(&post.account)));
             if let Some(&(place, action, held_until)) = places.get(&post.id) {
                 (post.place, post.action, post.held_until) = (place, action, held_until);
+            }
+            if let Some((account, why)) = accounts.get(&post.account.id) {
+                post.account = Rc::clone(account);
+                post.unreadable = post.unreadable.take().or_else(|| why.clone());
             }
         }
         // RETURNING promises no order.
         posts.sort_unstable_by_key(|post| post.place);
+        let now = head.now;
         Ok(Claim { now, posts })
     }
 
@@ -532,32 +573,39 @@ impl Store {
             limit: u32::MAX,
             ..request.clone()
         };
-        let rows = self.due(&PREVIEW, Access::Reads, &whole).await?;
-        let now = rows.first().map(|row| row.now);
-        let posts = rows
-            .into_iter()
-            .filter_map(|row| Some((row.post?, row.held_by)))
-            .collect();
+        let mut posts = Vec::new();
+        let each = |post, held_by| posts.push((post, held_by));
+        let head = self.due(&PREVIEW, Access::Reads, &whole, each).await?;
+        let now = head.now;
         Ok(Preview { now, posts })
     }
 
+    /// Hands on each post with what holds it back, and returns what the rows have in common.
     async fn due(
         &mut self,
         sql: &'static Sql,
         access: Access,
         request: &Request,
-    ) -> Result<Vec<DueRow>, StoreError> {
+        mut each: impl FnMut(ClaimedPost, Option<String>),
+    ) -> Result<Head, StoreError> {
         let calls = [Call::new(sql, &request.argument())];
         let rows = self.transaction(access, &calls).await?;
+        let (mut head, is_empty) = (Head::default(), rows.iter().all(Vec::is_empty));
         // One by one, each row's text gone before the next is read.
-        let rows = rows.into_iter().flatten();
-        let rows: Vec<DueRow> = rows
-            .map(|row| DueRow::read(&row))
-            .collect::<Result<_, _>>()?;
-        if let Some(row) = rows.first() {
-            migrate::compare(row.schema.unwrap_or_default(), "the database")?;
+        for row in rows.into_iter().flatten() {
+            let row = DueRow::read(&row)?;
+            head.now = head.now.or(row.now);
+            head.schema = head.schema.or(row.schema);
+            head.places = head.places.or(row.places);
+            head.accounts = head.accounts.or(row.accounts);
+            if let Some(post) = row.post {
+                each(post, row.held_by);
+            }
         }
-        Ok(rows)
+        if !is_empty {
+            migrate::compare(head.schema.unwrap_or_default(), "the database")?;
+        }
+        Ok(head)
     }
 
     /// Lets these claims hold so long from now on (the database's clock, unless `now` says otherwise). Returns the posts

@@ -24,21 +24,23 @@ claimed AS (
     WHERE p.id = locked.id
     RETURNING p.*, locked.place, locked.action, locked.held_until
 )
--- One row comes back in any case: it carries the clock and the schema's version.
+-- One row comes back in any case: it carries the clock, the schema's version, and the accounts of the others, once each.
 SELECT json_build_object(
     'now', coalesce(($1::jsonb->>'now')::timestamptz, now()),
     'schema', (SELECT max(version) FROM publisher.migrations),
-    'post', CASE WHEN c.id IS NOT NULL THEN json_build_object(
-        'id', c.id, 'place', c.place, 'action', c.action, 'kind', c.kind, 'body', c.body, 'link', c.link,
-        'media', c.media, 'options', c.options, 'scheduled_at', c.scheduled_at,
-        'expires_at', least(c.scheduled_at + interval '7 days',
-            coalesce(c.expires_at, c.scheduled_at + make_interval(secs => ($1::jsonb->>'expiry_seconds')::float8))),
-        'attempts', c.attempts, 'max_attempts', c.max_attempts, 'checkpoint', c.checkpoint,
-        'held_until', CASE WHEN c.action = 'recover' THEN c.held_until END,
-        'account', json_build_object(
+    'accounts', coalesce((
+        SELECT json_agg(json_build_object(
             'id', a.id, 'owner', a.owner, 'platform', a.platform, 'external_id', a.external_id,
             'display_name', a.display_name, 'credentials', a.credentials,
-            'token_expires_at', a.token_expires_at, 'settings', a.settings, 'updated_at', a.updated_at)) END)::text
-FROM (VALUES (1)) always (row)
-LEFT JOIN claimed c ON true
-LEFT JOIN publisher.accounts a ON a.id = c.account_id
+            'token_expires_at', a.token_expires_at, 'settings', a.settings, 'updated_at', a.updated_at))
+        FROM publisher.accounts a WHERE a.id IN (SELECT account_id FROM claimed)), '[]'))::text
+UNION ALL
+SELECT json_build_object('post', json_build_object(
+    'id', c.id, 'place', c.place, 'action', c.action, 'kind', c.kind, 'body', c.body, 'link', c.link,
+    'media', c.media, 'options', c.options, 'scheduled_at', c.scheduled_at,
+    'expires_at', least(c.scheduled_at + interval '7 days',
+        coalesce(c.expires_at, c.scheduled_at + make_interval(secs => ($1::jsonb->>'expiry_seconds')::float8))),
+    'attempts', c.attempts, 'max_attempts', c.max_attempts, 'checkpoint', c.checkpoint,
+    'held_until', CASE WHEN c.action = 'recover' THEN c.held_until END,
+    'account', c.account_id))::text
+FROM claimed c

@@ -16,12 +16,19 @@ FROM picked
 -- the picked, looks cheap.
 WHERE posts.id = +picked.id
 -- RETURNING sees the row and the WITH, but not `picked.place` of this row, and looking it up would cost a scan a row:
--- one row brings the places of all.
+-- one row brings the places of all, and their accounts once each.
 RETURNING json_object(
+    'now', CASE WHEN posts.id = (SELECT id FROM picked LIMIT 1) THEN (SELECT now FROM clock) END,
+    'schema', ?1->'schema',
     'places', CASE WHEN posts.id = (SELECT id FROM picked LIMIT 1)
                    THEN (SELECT json_group_object(id, json_array(place, action, held_until)) FROM picked) END,
-    'now', (SELECT now FROM clock),
-    'schema', ?1->'schema',
+    'accounts', CASE WHEN posts.id = (SELECT id FROM picked LIMIT 1) THEN (
+        SELECT json_group_array(json_object(
+            'id', a.id, 'owner', a.owner, 'platform', a.platform, 'external_id', a.external_id,
+            'display_name', a.display_name, 'credentials', a.credentials,
+            'token_expires_at', a.token_expires_at, 'settings', json(a.settings), 'updated_at', a.updated_at))
+        FROM accounts a
+        WHERE a.id IN (SELECT p.account_id FROM picked CROSS JOIN posts p WHERE p.id = picked.id)) END,
     'post', json_object(
         'id', posts.id, 'kind', posts.kind, 'body', posts.body, 'link', posts.link,
         'media', json(posts.media), 'options', json(posts.options), 'scheduled_at', posts.scheduled_at,
@@ -30,8 +37,4 @@ RETURNING json_object(
             THEN strftime('%Y-%m-%dT%H:%M:%fZ', posts.scheduled_at, min(?1->>'expiry_seconds', 604800) || ' seconds')
             ELSE min(posts.expires_at, strftime('%Y-%m-%dT%H:%M:%fZ', posts.scheduled_at, '7 days')) END,
         'attempts', posts.attempts, 'max_attempts', posts.max_attempts, 'checkpoint', json(posts.checkpoint),
-        'account', (SELECT json_object(
-            'id', a.id, 'owner', a.owner, 'platform', a.platform, 'external_id', a.external_id,
-            'display_name', a.display_name, 'credentials', a.credentials,
-            'token_expires_at', a.token_expires_at, 'settings', json(a.settings), 'updated_at', a.updated_at)
-            FROM accounts a WHERE a.id = posts.account_id)))
+        'account', posts.account_id))
