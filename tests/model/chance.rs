@@ -119,6 +119,10 @@ fn of_run(state: &State, run: usize) -> Vec<(u32, BoxedStrategy<Move>)> {
     if !steps.is_empty() {
         moves.push((8, select(steps).boxed()));
     }
+    let renewal = Move::Renew { run };
+    if renewal.is_possible(state) {
+        moves.push((2, Just(renewal).boxed()));
+    }
     let commits = proptest::bool::weighted(0.3);
     let commits = commits.prop_map(move |unheard| Move::Commit { run, unheard });
     moves.push((commit, commits.boxed()));

@@ -26,6 +26,8 @@ pub(crate) struct Alive {
 /// A post that a run holds.
 pub(crate) struct InHand {
     pub(crate) post: ClaimedPost,
+    /// Its last renewal did not bring it back.
+    pub(crate) lost: bool,
     checkpoint: Option<Value>,
     sent: bool,
     /// The platform has accepted it, then, whatever else is asked of it.
@@ -62,7 +64,7 @@ impl Alive {
                     "post {post} is not to be sent"
                 );
                 held.page(journal, now).sending().unwrap();
-                if at >= self.lease_ends {
+                if at >= self.lease_ends || held.lost {
                     held.fail(retry("lease_ended", None), journal, now);
                     return;
                 }
@@ -101,6 +103,7 @@ impl InHand {
         Self {
             checkpoint: post.checkpoint.clone(),
             outcome: (post.action == Action::Expire).then_some(Outcome::Expired),
+            lost: false,
             sent: false,
             live: None,
             post,

@@ -47,6 +47,8 @@ pub(crate) enum Move {
         place: usize,
         step: Step,
     },
+    /// A run that goes on renews its lease.
+    Renew { run: usize },
     /// A run records its outcomes and ends. Its first answer may get lost: then it tries again.
     Commit { run: usize, unheard: bool },
     /// A run is killed, perhaps after its commit went through.
@@ -126,6 +128,7 @@ impl Move {
             Self::Step { run, place, step } => runs(run)
                 .and_then(|run| run.posts.get(place))
                 .is_some_and(|held| step.is_next(held)),
+            Self::Renew { run } => runs(run).is_some_and(|run| state.now < run.lease),
             Self::Commit { run, .. } => runs(run).is_some(),
             Self::Die { run, .. } => runs(run).is_some() && state.dead.len() < DEAD,
         }
@@ -193,6 +196,7 @@ impl State {
             Move::Wait { minutes } => self.now += minutes * MINUTE,
             Move::Claim { run, limit } => return self.claim(run, limit),
             Move::Step { run, place, step } => self.step(run, place, &step),
+            Move::Renew { run } => self.renew(run),
             Move::Commit { run, unheard } => {
                 let heard = self.commit(run);
                 self.runs[run] = None;

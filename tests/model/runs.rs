@@ -22,6 +22,8 @@ pub(crate) struct Held {
     pub(crate) post: usize,
     pub(crate) action: Action,
     pub(crate) stage: Stage,
+    /// Its last renewal did not bring it back: it is somebody else's.
+    lost: bool,
     account: usize,
     scheduled: i64,
     /// After this it is never sent.
@@ -190,6 +192,7 @@ impl State {
                 post,
                 action,
                 stage,
+                lost: false,
                 account: row.account,
                 scheduled: row.scheduled,
                 end: row.end(),
@@ -214,6 +217,20 @@ impl State {
         Told::Claimed(due)
     }
 
+    /// What is still its own it holds for as long again.
+    pub(crate) fn renew(&mut self, slot: usize) {
+        let until = self.glance() + LEASE;
+        let run = self.runs[slot].as_mut().expect("the run is there");
+        run.lease = until;
+        for held in &mut run.posts {
+            let row = self.posts[held.post].row.as_mut();
+            let own =
+                row.filter(|row| row.status == Status::Publishing && row.claim == Some(run.number));
+            held.lost = own.is_none();
+            own.into_iter().for_each(|row| row.lease = Some(until));
+        }
+    }
+
     /// A run goes on with one of its posts.
     pub(crate) fn step(&mut self, slot: usize, place: usize, step: &Step) {
         let now = self.now;
@@ -234,7 +251,7 @@ impl State {
                     held.stage = Stage::Settled(Fate::Waiting { due });
                 }
             }
-            Step::Send { .. } if !in_time => {
+            Step::Send { .. } if !in_time || held.lost => {
                 let fate = held.again("lease_ended", now + held.pause());
                 held.settle(fate, now);
             }

@@ -57,6 +57,7 @@ impl<'a> System<'a> {
                 let run = self.runs[run].as_mut().expect("the run is there");
                 run.step(place, step, self.at, &mut self.ledger);
             }
+            Move::Renew { run } => self.renew(run).await,
             Move::Commit { run, unheard } => return self.commit(run, unheard).await,
             Move::Die {
                 run,
@@ -128,6 +129,18 @@ impl<'a> System<'a> {
             posts,
         });
         told
+    }
+
+    async fn renew(&mut self, slot: usize) {
+        let at = self.now() + TimeDelta::seconds(30);
+        let lease = Duration::from_secs(LEASE.unsigned_abs());
+        let run = self.runs[slot].as_mut().expect("the run is there");
+        let store = &mut self.bench.stores[slot];
+        let posts = store.renew(&[run.id], lease, Some(at)).await.unwrap();
+        run.lease_ends = self.at + 30 + LEASE;
+        for held in &mut run.posts {
+            held.lost = !posts.contains(&held.post.id);
+        }
     }
 
     async fn commit(&mut self, slot: usize, unheard: bool) -> Told {
