@@ -113,7 +113,7 @@ on_both! {
         let arguments = ["--drain", "--limit", "20", "--time-budget", "2s", "--json", "--sandbox", &slow.url];
         let summary = world.run(&arguments).exits(0).json();
         let published = summary["published"].as_i64().unwrap();
-        assert!((20..400).contains(&published), "{summary}");
+        assert!((1..400).contains(&published), "{summary}");
         assert_eq!(world.statuses(), format!("pending {}, published {published}", 400 - published));
     }
 
