@@ -28,6 +28,7 @@ pub(super) static ALL: &[Migration] = &[
     migration!("0002_bounds"),
     migration!("0003_queue"),
     migration!("0004_held"),
+    migration!("0005_listed"),
 ];
 
 /// The version that this program needs.

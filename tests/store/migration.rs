@@ -40,14 +40,45 @@ on_nothing!(
     a_claim_says_how_to_make_it,
     a_database_of_the_first_version_is_brought_up_to_date,
     a_database_of_the_second_version_keeps_its_rows,
+    a_database_of_the_third_version_keeps_its_rows,
     a_database_of_the_version_before_keeps_its_rows,
 );
 
 /// The schema's versions, in order.
-const NAMES: [&str; 4] = ["0001_publisher", "0002_bounds", "0003_queue", "0004_held"];
+const NAMES: [&str; 5] = [
+    "0001_publisher",
+    "0002_bounds",
+    "0003_queue",
+    "0004_held",
+    "0005_listed",
+];
+
+/// What comes in the fifth version is an index: rows stay, and are listed.
+async fn a_database_of_the_version_before_keeps_its_rows(world: World) {
+    let mut raw = world.raw().await;
+    raw.make_fourth_version().await;
+    let account = raw.account("ada", "slack").await;
+    let failed = raw.post_with(account, 5, json!({"status": "failed"})).await;
+    let waits = raw.post(account, 1).await;
+    let before = raw.dump().await;
+    let message = configuration(migrate::check(&world.database).await);
+    let needs = format!("version 4, this program needs {}", migrate::version());
+    assert!(message.contains(&needs), "{message}");
+    let applied = migrate::run(&world.database).await.unwrap();
+    assert_eq!(applied, NAMES[4..]);
+    assert_eq!(raw.dump().await, before);
+    let posts = world
+        .store()
+        .await
+        .posts(&json!({"limit": 5}))
+        .await
+        .unwrap();
+    let ids: Vec<&serde_json::Value> = posts.iter().map(|post| &post["id"]).collect();
+    assert_eq!(ids, [&json!(waits), &json!(failed)]);
+}
 
 /// What comes in the fourth version is how the backlog is counted: rows stay, and so does who may ask.
-async fn a_database_of_the_version_before_keeps_its_rows(world: World) {
+async fn a_database_of_the_third_version_keeps_its_rows(world: World) {
     let mut raw = world.raw().await;
     raw.make_third_version().await;
     let busy = raw.account("ada", "slack").await;

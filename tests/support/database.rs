@@ -187,6 +187,23 @@ impl Raw {
         self.run(mark).await;
     }
 
+    /// Makes that of the third.
+    pub async fn make_fourth_version(&mut self) {
+        self.make_third_version().await;
+        let (schema, mark) = match self {
+            Self::Sqlite(_) => (
+                include_str!("../../migrations/sqlite/0004_held.sql"),
+                "PRAGMA user_version = 4",
+            ),
+            Self::Postgres(_) => (
+                include_str!("../../migrations/postgres/0004_held.sql"),
+                "INSERT INTO publisher.migrations (version, name) VALUES (4, '0004_held')",
+            ),
+        };
+        self.run(schema).await;
+        self.run(mark).await;
+    }
+
     /// Runs statements that must go through.
     pub async fn run(&mut self, sql: &str) {
         self.try_run(sql)
