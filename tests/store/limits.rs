@@ -2,8 +2,8 @@
 
 use chrono::TimeDelta;
 use publisher::post::PostId;
-use publisher::store::Request;
-use serde_json::json;
+use publisher::store::{Request, instant};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::support::database::{Raw, World, minutes_ago, request};
@@ -32,6 +32,7 @@ on_both_databases!(
     a_platforms_own_quota_holds_unless_a_rule_says_otherwise,
     an_accounts_quota_counts_its_own_posts_alone,
     rules_are_shown_with_what_is_used_up_and_removed,
+    what_is_used_up_is_counted_for_each_scope,
     a_block_is_lifted_for_a_scope,
 );
 
@@ -355,6 +356,71 @@ async fn rules_are_shown_with_what_is_used_up_and_removed(world: World) {
         1
     );
     assert_eq!(store.limits().await.unwrap().len(), 0);
+}
+
+/// Each rule counts what its scope published in its window, has under way, and does not know of.
+async fn what_is_used_up_is_counted_for_each_scope(world: World) {
+    let mut raw = world.raw().await;
+    let one = raw.account("ada", "slack").await;
+    let two = raw.account("ada", "facebook").await;
+    let other = raw.account("bob", "slack").await;
+    let ago = |hours: i64| instant(chrono::Utc::now() - TimeDelta::hours(hours));
+    for (account, hours) in [
+        (one, 0),
+        (one, 2),
+        (one, 30),
+        (two, 2),
+        (other, 2),
+        (other, 1_000),
+    ] {
+        let columns = json!({"status": "published", "published_at": ago(hours)});
+        raw.post_with(account, 5, columns).await;
+    }
+    let held =
+        || json!({"status": "publishing", "claim": uuid::Uuid::new_v4(), "lease_until": ago(-1)});
+    for account in [one, two, two] {
+        raw.post_with(account, 5, held()).await;
+    }
+    raw.post_with(one, 5, json!({"status": "unconfirmed"}))
+        .await;
+    raw.post(one, 5).await;
+    let this = format!("account:{one}");
+    for (scope, window) in [
+        ("owner:ada", "hour"),
+        ("owner:ada", "day"),
+        ("owner:ada", "month"),
+        ("platform:slack", "day"),
+        ("platform:slack", "month"),
+        ("platform:youtube", "day"),
+        (&this, "day"),
+        ("owner:nobody", "month"),
+    ] {
+        raw.limit(scope, window, 20).await;
+    }
+    let rules = world.store().await.limits().await.unwrap();
+    let text = |rule: &Value, name: &str| rule[name].as_str().unwrap().to_owned();
+    let used: Vec<String> = rules
+        .iter()
+        .map(|rule| {
+            format!(
+                "{} {} {}",
+                text(rule, "scope"),
+                text(rule, "window"),
+                rule["used"]
+            )
+        })
+        .collect();
+    let expected = [
+        format!("{this} day 4"),
+        "owner:ada day 7".to_owned(),
+        "owner:ada hour 5".to_owned(),
+        "owner:ada month 8".to_owned(),
+        "owner:nobody month 0".to_owned(),
+        "platform:slack day 5".to_owned(),
+        "platform:slack month 6".to_owned(),
+        "platform:youtube day 0".to_owned(),
+    ];
+    assert_eq!(used, expected);
 }
 
 async fn a_block_is_lifted_for_a_scope(world: World) {
