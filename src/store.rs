@@ -677,7 +677,8 @@ impl Store {
 
     /// Every account that matches, without credentials: `{id, owner, platform, external_id, display_name, timezone,
     /// status, blocked_until, blocked_reason, token_expires_at, has_credentials, pending, settings, created_at}`.
-    /// The filter is an object with `owner` and `platform`, each null or a name.
+    /// The filter is an object with `owner` and `platform`, each null or a name, and with `count_to`, if `pending` is to be
+    /// counted: at most so many are, and without it `pending` is null.
     pub async fn accounts(&mut self, filter: &Value) -> Result<Vec<Value>, StoreError> {
         self.query(&ACCOUNTS_LIST, Access::Reads, filter).await
     }

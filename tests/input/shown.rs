@@ -28,6 +28,33 @@ on_both! {
         assert_eq!(without.lines().count(), 1, "{without}");
     }
 
+    fn what_waits_is_counted_to_a_hundred_unless_all_of_it_is_asked_for(world: World) {
+        let later = |account| post(account, "hi").with("scheduled_at", "2030-01-01T00:00:00Z");
+        let [few, many] = [(1, 99), (2, 101)].map(|(number, posts)| {
+            let account = world.account("slack", number, "alder");
+            world.due((0..posts).map(|_| later(account)));
+            account
+        });
+        let listed = |more: &[&str]| {
+            let table = world.tell(&[&["accounts", "list", "--no-header"], more].concat()).exits(0).stdout;
+            let last: Vec<String> = table.lines().map(|line| line.split('\t').next_back().unwrap().to_owned()).collect();
+            let list = world.tell(&[&["accounts", "list", "--json"], more].concat()).exits(0).json();
+            let of = |account: i64| {
+                let mut rows = list.as_array().unwrap().iter();
+                let row = rows.find(|row| row["id"] == account).unwrap();
+                (row["pending"].clone(), row["pending_at_least"].clone())
+            };
+            (last, of(few), of(many))
+        };
+        let null = serde_json::Value::Null;
+        let (last, few_, many_) = listed(&[]);
+        assert_eq!(last, ["99", "100+"]);
+        assert_eq!((few_, many_), ((json!(99), null.clone()), (null.clone(), json!(100))));
+        let (last, few_, many_) = listed(&["--counts"]);
+        assert_eq!(last, ["99", "101"]);
+        assert_eq!((few_, many_), ((json!(99), null.clone()), (json!(101), null)));
+    }
+
     fn one_problem_of_many_accounts_is_one_line(world: World) {
         let accounts: Vec<i64> = (0..12).map(|n| world.account("slack", n, "alder")).collect();
         world.due(accounts.iter().map(|account| post(*account, "hi")));
