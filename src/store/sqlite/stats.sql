@@ -1,21 +1,28 @@
 -- How things stand, and what happened since: one object. The one parameter is a JSON object: now (null: the clock),
 -- since_seconds. Each part is a search in its own partial index.
-WITH clock AS MATERIALIZED (
+WITH RECURSIVE clock AS MATERIALIZED (
     SELECT now, strftime('%Y-%m-%dT%H:%M:%fZ', now, '-' || (?1->>'since_seconds') || ' seconds') AS since
     FROM (SELECT coalesce(?1->>'now', strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) AS now)
 ),
-due AS MATERIALIZED (
-    SELECT account_id, count(*) AS posts FROM posts
-    WHERE status = 'pending' AND due_at <= (SELECT now FROM clock)
-    GROUP BY account_id
+level (priority) AS (
+    SELECT * FROM (SELECT p.priority FROM posts p WHERE p.status = 'pending' ORDER BY p.priority DESC LIMIT 1)
+    UNION ALL
+    SELECT (SELECT p.priority FROM posts p
+            WHERE p.status = 'pending' AND p.priority < l.priority ORDER BY p.priority DESC LIMIT 1)
+    FROM level l WHERE l.priority IS NOT NULL
 ),
+-- What waits is counted by the account only where that holds it back: all of it is read in no index but the one by time.
 standing AS MATERIALIZED (
     SELECT a.id, a.platform || ':' || a.external_id AS account, a.owner, a.status,
            CASE WHEN a.blocked_until > clock.now THEN a.blocked_until END AS blocked_until,
            CASE WHEN a.blocked_until > clock.now THEN a.blocked_reason END AS reason,
            CASE WHEN a.status <> 'active' THEN a.status WHEN a.blocked_until > clock.now THEN 'blocked' END AS held,
-           coalesce(due.posts, 0) AS due
-    FROM accounts a CROSS JOIN clock LEFT JOIN due ON due.account_id = a.id
+           CASE WHEN a.status <> 'active' OR a.blocked_until > clock.now
+                THEN (SELECT count(*) FROM level l CROSS JOIN posts p
+                      WHERE p.status = 'pending' AND p.priority = l.priority AND p.account_id = a.id
+                        AND p.due_at <= clock.now)
+                ELSE 0 END AS due
+    FROM accounts a CROSS JOIN clock
 ),
 -- The doubt began with the first of the look-ups that end the history: what came before was cleared up.
 doubt AS MATERIALIZED (
@@ -66,7 +73,7 @@ run AS MATERIALIZED (
 SELECT json_object(
     'at', clock.now, 'since', clock.since,
     'now', json_object(
-        'due', (SELECT coalesce(sum(posts), 0) FROM due),
+        'due', (SELECT count(*) FROM posts WHERE status = 'pending' AND due_at <= (SELECT now FROM clock)),
         'held_back', (SELECT json_object(
                           'needs_login', coalesce(sum(due) FILTER (WHERE held = 'needs_login'), 0),
                           'blocked', coalesce(sum(due) FILTER (WHERE held = 'blocked'), 0),
