@@ -39,6 +39,8 @@ mod claim;
 mod commit;
 #[path = "store/limits.rs"]
 mod limits;
+#[path = "store/listing.rs"]
+mod listing;
 #[path = "store/migration.rs"]
 mod migration;
 #[path = "store/order.rs"]

@@ -1,7 +1,8 @@
-//! Plans: an empty run's claim is an index probe, however many posts the future holds.
+//! Plans: an empty run's claim is an index probe, however many posts the future holds; and what is listed or counted reads
+//! no more of a large table than it shows.
 
-use publisher::store::Request;
-use serde_json::json;
+use publisher::store::{Request, Store};
+use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, SqliteConnection};
 
 use crate::support::database::{Backend, Raw, World, request};
@@ -170,6 +171,195 @@ async fn postgres_asks_for_an_accounts_run_by_the_account() {
         );
         raw.run("UPDATE posts SET status = 'canceled', lease_until = NULL WHERE body <> 'held'")
             .await;
+    }
+}
+
+/// 60,000 posts of thirty accounts, of which the last one has none: of twelve one waits, few failed, the others were published.
+async fn a_long_past(raw: &mut Raw) {
+    let at = match raw {
+        Raw::Sqlite(_) => "strftime('%Y-%m-%dT%H:%M:%fZ', '2026-01-01', i || ' minutes')",
+        Raw::Postgres(_) => "timestamptz '2026-01-01Z' + i * interval '1 minute'",
+    };
+    let now = match raw {
+        Raw::Sqlite(_) => "strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-' || (i / 10) || ' seconds')",
+        Raw::Postgres(_) => "now() - i / 10 * interval '1 second'",
+    };
+    raw.run(&format!(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60000)
+         INSERT INTO posts (account_id, body, scheduled_at, due_at, status, published_at)
+         SELECT i % 29 + 1, 'before', {at}, {at},
+                CASE WHEN i % 12 = 0 THEN 'pending' WHEN i % 2000 = 1 THEN 'failed' ELSE 'published' END,
+                {now} FROM n"
+    ))
+    .await;
+    raw.limit("owner:owner 1", "minute", 100).await;
+    raw.limit("platform:slack", "minute", 100).await;
+    raw.limit("account:3", "minute", 100).await;
+}
+
+async fn thirty_accounts(raw: &mut Raw) {
+    for number in 0..30 {
+        let platform = if number < 15 { "slack" } else { "facebook" };
+        raw.account(&format!("owner {}", number % 10), platform)
+            .await;
+    }
+}
+
+/// Every filter of a list, also those that match little or nothing.
+fn filters() -> Vec<Value> {
+    vec![
+        json!({}),
+        json!({"status": "pending"}),
+        json!({"status": "failed"}),
+        json!({"status": "canceled"}),
+        json!({"status": "unconfirmed"}),
+        json!({"status": "published", "owner": "owner 3"}),
+        json!({"platform": "facebook"}),
+        json!({"owner": "owner 9", "platform": "slack"}),
+        json!({"account_id": 3}),
+        json!({"account_id": 3, "status": "expired"}),
+        json!({"account_id": 30}),
+        json!({"id": 17}),
+        json!({"ids": [17, 18, 19], "status": "published"}),
+    ]
+}
+
+/// What the server counted, for every reading command, whatever the statistics know.
+#[tokio::test]
+async fn postgres_lists_and_counts_by_the_index() {
+    let world = World::migrated(Backend::Postgres).await;
+    let mut raw = world.raw().await;
+    thirty_accounts(&mut raw).await;
+    // Nobody collects statistics meanwhile.
+    raw.run("ALTER TABLE posts SET (autovacuum_enabled = off); ALTER TABLE accounts SET (autovacuum_enabled = off)")
+        .await;
+    for statistics in ["absent", "stale", "fresh"] {
+        match statistics {
+            "absent" => a_long_past(&mut raw).await,
+            "stale" => {
+                raw.run("TRUNCATE posts RESTART IDENTITY; DELETE FROM limits; ANALYZE")
+                    .await;
+                a_long_past(&mut raw).await;
+            }
+            _ => raw.run("ANALYZE").await,
+        }
+        for mut filter in filters() {
+            filter["limit"] = json!(50);
+            let read = reads(&world, &mut raw, async |store| {
+                store.posts(&filter).await.unwrap();
+            })
+            .await;
+            assert!(read < 1_500, "{statistics}, {filter}: {read} rows read");
+        }
+        let read = reads(&world, &mut raw, async |store| {
+            store.limits().await.unwrap();
+        })
+        .await;
+        assert!(read < 3_000, "{statistics}, limits: {read} rows read");
+        let read = reads(&world, &mut raw, async |store| {
+            store.accounts(&json!({"count_to": 100})).await.unwrap();
+        })
+        .await;
+        assert!(read < 4_000, "{statistics}, accounts: {read} rows read");
+        // What waits is counted once, by its time.
+        let read = reads(&world, &mut raw, async |store| {
+            let span = json!({"now": null, "since_seconds": 60.0});
+            store.stats(&span).await.unwrap();
+        })
+        .await;
+        assert!(read < 8_000, "{statistics}, stats: {read} rows read");
+        let read = reads(&world, &mut raw, async |store| {
+            store.unsettled(&json!({"account_ids": [3]})).await.unwrap();
+        })
+        .await;
+        assert!(read < 300, "{statistics}, unsettled: {read} rows read");
+    }
+}
+
+/// How many rows and entries of indexes of `posts` the server counted meanwhile.
+async fn reads(world: &World, raw: &mut Raw, work: impl AsyncFnOnce(&mut Store)) -> i64 {
+    let counts = "SELECT (t.seq_tup_read + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relid = t.relid))::bigint
+                  FROM pg_stat_user_tables t WHERE t.relid = 'publisher.posts'::regclass";
+    raw.run("SELECT pg_stat_force_next_flush(); SELECT 1").await;
+    let before = raw.number(counts).await;
+    let mut store = world.store().await;
+    work(&mut store).await;
+    store.close().await;
+    raw.wait_for_the_stores_to_be_gone().await;
+    raw.number(counts).await - before
+}
+
+#[tokio::test]
+async fn sqlite_lists_and_counts_by_the_index() {
+    let world = World::migrated(Backend::Sqlite).await;
+    let mut raw = world.raw().await;
+    thirty_accounts(&mut raw).await;
+    a_long_past(&mut raw).await;
+    for statistics in ["absent", "fresh"] {
+        if statistics == "fresh" {
+            raw.run("ANALYZE").await;
+        }
+        let Raw::Sqlite(connection) = &mut raw else {
+            unreachable!("it is SQLite's")
+        };
+        for (statement, indexes) in [
+            (
+                include_str!("../../src/store/sqlite/posts_list.sql"),
+                &[
+                    "q USING COVERING INDEX posts_ended (status=? AND account_id=?)",
+                    "q USING COVERING INDEX posts_next (priority=? AND account_id=?)",
+                    "q USING COVERING INDEX posts_ended (status=? AND account_id=? AND scheduled_at>?)",
+                    "q USING COVERING INDEX posts_next (priority=? AND account_id=? AND scheduled_at>?)",
+                ][..],
+            ),
+            (
+                include_str!("../../src/store/sqlite/accounts_list.sql"),
+                &["p USING COVERING INDEX posts_next (priority=? AND account_id=?)"],
+            ),
+            (
+                include_str!("../../src/store/sqlite/limits_list.sql"),
+                &["p USING COVERING INDEX posts_published (account_id=? AND published_at>?)"],
+            ),
+            (
+                include_str!("../../src/store/sqlite/posts_unsettled.sql"),
+                &[
+                    "p USING INDEX posts_next (priority=? AND account_id=? AND scheduled_at>? AND scheduled_at<?)",
+                ],
+            ),
+        ] {
+            let rows: Vec<(i64, i64, i64, String)> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
+                "EXPLAIN QUERY PLAN {statement}"
+            )))
+            .bind(r#"{"limit": 50}"#)
+            .fetch_all(&mut *connection)
+            .await
+            .unwrap();
+            let plan: Vec<String> = rows.into_iter().map(|(.., detail)| detail).collect();
+            for index in indexes {
+                assert!(
+                    plan.iter().any(|step| step.ends_with(index)),
+                    "{statistics}, {index}: {plan:#?}"
+                );
+            }
+            // What is being published or in doubt is all read, and the first step of an index is one row.
+            let is_scan = |step: &&String| {
+                let ["SCAN", table, ..] = step.split(' ').collect::<Vec<_>>()[..] else {
+                    return false;
+                };
+                let is_small = [
+                    "posts_next",
+                    "posts_held",
+                    "posts_lease",
+                    "posts_unsure",
+                    "posts_unconfirmed",
+                ]
+                .iter()
+                .any(|index| step.ends_with(index));
+                ["posts", "p", "q"].contains(&table) && !is_small
+            };
+            let scans: Vec<&String> = plan.iter().filter(is_scan).collect();
+            assert!(scans.is_empty(), "{statistics}: {scans:#?} in {plan:#?}");
+        }
     }
 }
 
