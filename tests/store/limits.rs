@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use publisher::post::PostId;
+use publisher::schedule::Clock;
 use publisher::store::{Request, instant};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -364,7 +365,7 @@ async fn what_is_used_up_is_counted_for_each_scope(world: World) {
     let one = raw.account("ada", "slack").await;
     let two = raw.account("ada", "facebook").await;
     let other = raw.account("bob", "slack").await;
-    let ago = |hours: i64| instant(chrono::Utc::now() - TimeDelta::hours(hours));
+    let ago = |hours: i64| instant(Clock::host().now() - TimeDelta::hours(hours));
     for (account, hours) in [
         (one, 0),
         (one, 2),

@@ -86,7 +86,7 @@ async fn the_newest_come_first_whatever_is_asked_for(world: World) {
                 let mut filter = filter.clone();
                 filter["status"] = status.clone();
                 filter["limit"] = json!(limit);
-                let mut query = "SELECT CAST(p.id AS TEXT) FROM posts p JOIN accounts a ON a.id = p.account_id WHERE 1 = 1".to_owned();
+                let mut conditions = vec!["1 = 1".to_owned()];
                 for (name, column) in [
                     ("id", "p.id"),
                     ("status", "p.status"),
@@ -95,14 +95,19 @@ async fn the_newest_come_first_whatever_is_asked_for(world: World) {
                     ("platform", "a.platform"),
                 ] {
                     if !filter[name].is_null() {
-                        query += &format!(" AND {column} = {}", quoted(&filter[name]));
+                        conditions.push(format!("{column} = {}", quoted(&filter[name])));
                     }
                 }
                 if let Some(ids) = filter["ids"].as_array() {
-                    let ids: String = ids.iter().map(|id| format!(", {id}")).collect();
-                    query += &format!(" AND p.id IN (-1{ids})");
+                    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+                    let ids = [&["-1".to_owned()], &ids[..]].concat().join(", ");
+                    conditions.push(format!("p.id IN ({ids})"));
                 }
-                query += &format!(" ORDER BY p.scheduled_at DESC, p.id DESC LIMIT {limit}");
+                let query = format!(
+                    "SELECT CAST(p.id AS TEXT) FROM posts p JOIN accounts a ON a.id = p.account_id
+                     WHERE {} ORDER BY p.scheduled_at DESC, p.id DESC LIMIT {limit}",
+                    conditions.join(" AND ")
+                );
                 let expected = raw.texts(&query).await;
                 let posts = store.posts(&filter).await.unwrap();
                 let ids: Vec<String> = posts.iter().map(|post| post["id"].to_string()).collect();
