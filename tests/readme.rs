@@ -55,6 +55,7 @@ fn its_flags_exist() {
     let more = [
         ["accounts", "add"],
         ["accounts", "check"],
+        ["accounts", "list"],
         ["limits", "set"],
         ["limits", "clear"],
         ["posts", "add"],

@@ -153,7 +153,7 @@ const LINES: &[&str] = &[
     "accounts add slack C00000009 --owner acme --name News --timezone Europe/Berlin --token-expires-at 2030-01-01T00:00Z --sandbox $SANDBOX",
     "accounts add instagram 17841400000000009 --owner acme --setting login=instagram",
     "accounts list --owner acme --platform slack --json",
-    "accounts list --no-header",
+    "accounts list --no-header --counts",
     "accounts check --owner alder --platform slack --json --sandbox $SANDBOX",
     "accounts check slack:C00000001 --no-header",
     "posts add --account slack:C00000001 --body Hello --at +2h --link https://example.com/ --priority -1 --expires-at +3h --external-ref r-1 --dry-run",
