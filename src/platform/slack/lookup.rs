@@ -221,10 +221,7 @@ impl<'a> Sought<'a> {
         Some(Listed {
             made_at: DateTime::from_timestamp(seconds, 0),
             likeness: self.likeness(&entry),
-            what: Message {
-                channel: session.api.account.external_id.clone(),
-                ts: entry.ts,
-            },
+            what: Message::at(&session.api.account.external_id, &entry.ts),
         })
     }
 
