@@ -368,20 +368,20 @@ fn human(
         Plan::Reject(problems) => Some(problems.join("; ")),
         _ => None,
     });
-    let beyond = planned
+    let beyond = |plan: &Plan| matches!(plan, Plan::OverLimit).then(String::new);
+    if Form::Text(sight.shown) == Form::WHOLE {
+        section("beyond --limit, for the next run", beyond);
+        return text;
+    }
+    let more = planned
         .iter()
-        .filter(|planned| matches!(planned.plan, Plan::OverLimit));
-    match beyond.count() {
-        0 => {}
-        _ if Form::Text(sight.shown) == Form::WHOLE => {
-            section("beyond --limit, for the next run", |plan| {
-                matches!(plan, Plan::OverLimit).then(String::new)
-            })
-        }
-        more => line(
+        .filter(|planned| beyond(&planned.plan).is_some())
+        .count();
+    if more > 0 {
+        line(
             &mut text,
             &format!("\n… and {more} more wait for the next run: --limit is {limit}."),
-        ),
+        );
     }
     text
 }
