@@ -574,7 +574,15 @@ impl Store {
             ..request.clone()
         };
         let mut posts = Vec::new();
-        let each = |post, held_by| posts.push((post, held_by));
+        let mut accounts: HashMap<AccountId, Rc<Account>> = HashMap::new();
+        let each = |mut post: ClaimedPost, held_by| {
+            // Of one that can't be read the account is not known whole.
+            if post.unreadable.is_none() {
+                let account = accounts.entry(post.account.id);
+                post.account = Rc::clone(account.or_insert_with(|| Rc::clone(&post.account)));
+            }
+            posts.push((post, held_by));
+        };
         let head = self.due(&PREVIEW, Access::Reads, &whole, each).await?;
         let now = head.now;
         Ok(Preview { now, posts })
