@@ -2,6 +2,7 @@
 //! says what it does before it is sent.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -95,6 +96,25 @@ pub struct Http {
     pub timeouts: Timeouts,
     /// Which media may be opened.
     pub media: media::Policy,
+    /// What need not be asked for again.
+    pub known: Known,
+}
+
+/// What platforms told that holds for as long as a run lives, by names of their own: the first post that needs it asks.
+#[derive(Debug, Default)]
+pub struct Known(RefCell<HashMap<String, String>>);
+
+impl Known {
+    /// What was told under that name, if anything was.
+    pub fn get(&self, name: &str) -> Option<String> {
+        self.0.borrow().get(name).cloned()
+    }
+
+    /// Keeps it.
+    pub fn learn(&self, name: &str, told: &str) {
+        let mut known = self.0.borrow_mut();
+        known.insert(name.to_owned(), told.to_owned());
+    }
 }
 
 impl Http {
@@ -105,6 +125,7 @@ impl Http {
             media_client: OnceCell::new(),
             timeouts,
             media,
+            known: Known::default(),
         }
     }
 

@@ -378,7 +378,7 @@ impl DueRow {
 type Accounts = HashMap<AccountId, (Rc<Account>, Option<String>)>;
 
 fn accounts(told: &[Box<RawValue>]) -> Result<Accounts, StoreError> {
-    let read = |account: &Box<RawValue>| {
+    let read = |account: &RawValue| {
         let (account, why) = match serde_json::from_str::<Account>(account.get()) {
             Ok(account) => (account, None),
             Err(why) => {
@@ -388,7 +388,7 @@ fn accounts(told: &[Box<RawValue>]) -> Result<Accounts, StoreError> {
         };
         Ok((account.id, (account.into(), why)))
     };
-    told.iter().map(read).collect()
+    told.iter().map(AsRef::as_ref).map(read).collect()
 }
 
 /// A post's row as a commit writes it: as text, which takes a quarter of the room that it takes as a value.
@@ -532,7 +532,7 @@ impl Store {
         let mut posts = Vec::new();
         let head = self
             .due(claim, Access::WritesAgain, request, |post, _| {
-                posts.push(post)
+                posts.push(post);
             })
             .await?;
         let accounts = accounts(&head.accounts.unwrap_or_default())?;
@@ -574,7 +574,15 @@ impl Store {
             ..request.clone()
         };
         let mut posts = Vec::new();
-        let each = |post, held_by| posts.push((post, held_by));
+        let mut accounts: HashMap<AccountId, Rc<Account>> = HashMap::new();
+        let each = |mut post: ClaimedPost, held_by| {
+            // Of one that can't be read the account is not known whole.
+            if post.unreadable.is_none() {
+                let account = accounts.entry(post.account.id);
+                post.account = Rc::clone(account.or_insert_with(|| Rc::clone(&post.account)));
+            }
+            posts.push((post, held_by));
+        };
         let head = self.due(&PREVIEW, Access::Reads, &whole, each).await?;
         let now = head.now;
         Ok(Preview { now, posts })

@@ -275,6 +275,35 @@ on_both! {
         assert_eq!((&earlier["due"], &earlier["now"]), (&json!(0), &json!("2020-01-01T00:00:00.000Z")));
     }
 
+    fn a_dry_run_shows_what_a_person_reads_and_counts_the_rest(world: World) {
+        let (one, other) = (world.account("slack", 1, "alder"), world.account("facebook", 2, "alder"));
+        let posts = |account, count| (0..count).map(move |n| post(account, &format!("post {n}")));
+        world.due(posts(one, 25).chain(posts(other, 3)));
+        let lines = |arguments: &[&str]| world.run(&[&["--dry-run"], arguments].concat()).exits(0).stdout;
+        let of_posts = |text: &str| text.lines().filter(|line| line.contains(". post ")).count();
+
+        let text = lines(&[]);
+        assert!(text.contains("slack: publish 25, 8 at once, 24s at least (25 to slack:C00000001, 1s apart)\n"), "{text}");
+        assert!(text.contains("facebook: publish 3, 8 at once\n"), "{text}");
+        assert!(text.contains("        … and 5 more (--all)\n"), "{text}");
+        assert_eq!(of_posts(&text), 23, "{text}");
+        assert_eq!(of_posts(&lines(&["--all"])), 28);
+
+        let text = lines(&["--limit", "10"]);
+        assert!(text.ends_with("\n… and 18 more wait for the next run: --limit is 10.\n"), "{text}");
+        assert_eq!(of_posts(&text), 10, "{text}");
+        let text = lines(&["--limit", "10", "--all"]);
+        assert!(text.contains("beyond --limit, for the next run: 18\n"), "{text}");
+        assert_eq!(of_posts(&text), 28, "{text}");
+
+        // Programs get everything in any case.
+        let plan = world.run(&["--dry-run", "--json", "--limit", "10"]).exits(0).json();
+        let count = |list: &str| plan[list].as_array().unwrap().len();
+        assert_eq!((count("publish"), count("over_limit"), &plan["due"]), (10, 18, &json!(28)));
+        let keys: Vec<&String> = plan["over_limit"][0].as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["account", "id", "lateness", "owner", "place", "platform", "scheduled_at", "text"]);
+    }
+
     fn limits_hold_posts_back_until_the_window_moves_on(world: World) {
         let accounts: Vec<i64> = (0..4).map(|n| world.account("slack", n, "alder")).collect();
         world.due((0..8).map(|n| post(accounts[n % 4], &format!("post {n}"))));

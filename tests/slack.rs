@@ -9,6 +9,8 @@ mod support;
 
 #[path = "slack/faults.rs"]
 mod faults;
+#[path = "slack/permalinks.rs"]
+mod permalinks;
 #[path = "slack/recover.rs"]
 mod recover;
 #[path = "slack/strictness.rs"]

@@ -126,8 +126,9 @@ async fn publish(database: &str, sandbox: &str) -> Result<()> {
     let mut connection = connect(database).await?;
     let posts = claim(&mut connection).await?;
     let client = client()?;
+    let site = workspace(&client, sandbox).await?;
     let published: Vec<Published> = futures::stream::iter(posts)
-        .map(|post| send(&client, sandbox, post))
+        .map(|post| send(&client, sandbox, &site, post))
         .buffer_unordered(AT_ONCE)
         .try_collect()
         .await?;
@@ -165,8 +166,26 @@ async fn claim(connection: &mut Connected) -> Result<Vec<Claimed>> {
     Ok(rows.into_iter().map(claimed).collect())
 }
 
-/// The two requests that the Slack client sends.
-async fn send(client: &reqwest::Client, sandbox: &str, post: Claimed) -> Result<Published> {
+/// The workspace's address, from which the permalinks follow.
+async fn workspace(client: &reqwest::Client, sandbox: &str) -> Result<String> {
+    let reply: Value = client
+        .post(format!("{sandbox}/slack/api/auth.test"))
+        .bearer_auth(TOKEN)
+        .send()
+        .await?
+        .json()
+        .await?;
+    let site = reply["url"].as_str();
+    Ok(site.with_context(|| format!("no url: {reply}"))?.to_owned())
+}
+
+/// The request that the Slack client sends for each message.
+async fn send(
+    client: &reqwest::Client,
+    sandbox: &str,
+    site: &str,
+    post: Claimed,
+) -> Result<Published> {
     let reply: Value = client
         .post(format!("{sandbox}/slack/api/chat.postMessage"))
         .bearer_auth(TOKEN)
@@ -183,21 +202,11 @@ async fn send(client: &reqwest::Client, sandbox: &str, post: Claimed) -> Result<
     let ts = reply["ts"]
         .as_str()
         .with_context(|| format!("no ts: {reply}"))?;
-    let permalink: Value = client
-        .get(format!("{sandbox}/slack/api/chat.getPermalink"))
-        .bearer_auth(TOKEN)
-        .query(&[("channel", post.channel.as_str()), ("message_ts", ts)])
-        .send()
-        .await?
-        .json()
-        .await?;
+    let channel = &post.channel;
     Ok(Published {
         id: post.id,
-        platform_post_id: format!("{}:{ts}", post.channel),
-        permalink: permalink["permalink"]
-            .as_str()
-            .with_context(|| format!("no permalink: {permalink}"))?
-            .to_owned(),
+        platform_post_id: format!("{channel}:{ts}"),
+        permalink: format!("{site}archives/{channel}/p{}", ts.replace('.', "")),
     })
 }
 

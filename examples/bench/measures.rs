@@ -271,8 +271,7 @@ fn text_posts(count: usize, accounts: usize) -> Vec<(usize, Value)> {
         .collect()
 }
 
-/// Slack messages that are due. A message is two requests, and there are more accounts than any pace has posts in
-/// flight.
+/// Slack messages that are due. A message is one request, and there are more accounts than any pace has posts in flight.
 fn messages(count: usize) -> Seed<'static> {
     let accounts = slack_accounts(500);
     Seed {

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::database::{migrate, open};
 use super::output::{complain, remark_json, say, say_json};
+use super::preview::Form;
 use super::{posts, preview};
 use crate::claim;
 use crate::config::{Config, DEFAULT_EXPIRY, Span};
@@ -54,7 +55,10 @@ pub struct Run {
     /// With --dry-run: as if it were that time: 2026-03-01T09:00Z, +2h, "2026-03-01 09:00 Europe/Berlin" [default: now].
     #[arg(long, requires = "dry_run", value_name = "TIME", value_parser = crate::schedule::parse_time)]
     now: Option<DateTime<Utc>>,
-    /// Print one JSON object on stdout.
+    /// With --dry-run: every post, not only the first 20 of each list.
+    #[arg(long, requires = "dry_run")]
+    all: bool,
+    /// Print one JSON object on stdout; with --dry-run it has every post.
     #[arg(long)]
     json: bool,
     /// Claim at most so many posts [default: 10000].
@@ -122,11 +126,16 @@ fn cap(text: &str) -> Result<(String, NonZeroUsize), String> {
 /// Carries it out.
 pub async fn run(command: Run, config: &Config) -> Result<Exit, Failed> {
     let (dry_run, json, migrates) = (command.dry_run, command.json, command.migrate);
+    let form = match (json, command.all) {
+        (true, _) => Form::Json,
+        (false, true) => Form::WHOLE,
+        (false, false) => Form::BRIEF,
+    };
     let interactive = !command.no_progress && std::io::stderr().is_terminal();
     let table = interactive && !json && std::io::stdout().is_terminal();
     let (options, http) = options(command, config)?;
     if dry_run {
-        return preview::run(&options, &http.media, config, json).await;
+        return preview::run(&options, &http.media, config, form).await;
     }
     // From here on a signal drains instead of killing.
     let stop = Stop::listen()?;

@@ -57,7 +57,7 @@ impl Pace {
     }
 
     /// How far apart two posts of one account start. The configuration's word holds at every pace.
-    pub(super) fn spacing(&self, own: Duration, settings: Option<&PlatformSettings>) -> Duration {
+    pub fn spacing(&self, own: Duration, settings: Option<&PlatformSettings>) -> Duration {
         match (settings.and_then(|settings| settings.spacing), self) {
             (Some(spacing), _) => spacing.0,
             (None, Self::MaxSpeed) => Duration::ZERO,

@@ -227,7 +227,9 @@ impl State {
             let own =
                 row.filter(|row| row.status == Status::Publishing && row.claim == Some(run.number));
             held.lost = own.is_none();
-            own.into_iter().for_each(|row| row.lease = Some(until));
+            if let Some(row) = own {
+                row.lease = Some(until);
+            }
         }
     }
 

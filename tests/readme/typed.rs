@@ -178,7 +178,7 @@ const LINES: &[&str] = &[
     "stats --no-header",
     "prune --older-than 90d --dry-run --json",
     "prune --older-than 730d --with-external-ref",
-    "run --dry-run --now +1m --platform slack --owner alder",
+    "run --dry-run --all --now +1m --platform slack --owner alder",
     "run --json --limit 100 --pace gentle --cap slack=2 --expiry 2d --drain --time-budget 1m --fail-on none --sandbox $SANDBOX --migrate --no-progress",
 ];
 

@@ -311,10 +311,7 @@ pub(super) async fn share(session: &Session<'_>, file: &str) -> Result<Option<Me
         .values()
         .map(|seen| &seen[channel][0]["ts"]);
     let ts = shares.find_map(|ts| ts.as_str().filter(|ts| thread::is_ts(ts)));
-    Ok(ts.map(|ts| Message {
-        channel: channel.clone(),
-        ts: ts.to_owned(),
-    }))
+    Ok(ts.map(|ts| Message::at(channel, ts)))
 }
 
 /// File ids are `F` with capitals and digits.

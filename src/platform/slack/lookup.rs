@@ -177,7 +177,7 @@ async fn in_channel(session: &Session<'_>, files: &[String]) -> Result<Verdict<M
         Ok(Page {
             listed: messages
                 .into_iter()
-                .filter_map(|entry| sought.listed(session, entry))
+                .filter_map(|entry| sought.listed(session, &entry))
                 .collect(),
             next: next.filter(|cursor| !cursor.is_empty()),
         })
@@ -212,7 +212,7 @@ impl<'a> Sought<'a> {
     }
 
     /// None if it is what the thread began with.
-    fn listed(&self, session: &Session<'_>, entry: Entry) -> Option<Listed<Message>> {
+    fn listed(&self, session: &Session<'_>, entry: &Entry) -> Option<Listed<Message>> {
         let starts_thread = self.thread.as_ref() == Some(&entry.ts);
         if starts_thread || !thread::is_ts(&entry.ts) {
             return None;
@@ -220,11 +220,8 @@ impl<'a> Sought<'a> {
         let seconds = entry.ts.split('.').next()?.parse().ok()?;
         Some(Listed {
             made_at: DateTime::from_timestamp(seconds, 0),
-            likeness: self.likeness(&entry),
-            what: Message {
-                channel: session.api.account.external_id.clone(),
-                ts: entry.ts,
-            },
+            likeness: self.likeness(entry),
+            what: Message::at(&session.api.account.external_id, &entry.ts),
         })
     }
 

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::checkpoint::Checkpoint;
 use super::reply::{accept, warnings};
-use super::{content, thread};
-use crate::http::{Api, Effect, Session, unreadable, web_address};
+use super::{content, permalink, thread};
+use crate::http::{Api, Effect, Session, unreadable};
 use crate::outcome::{Failure, Published, Reason};
 use crate::platform::Step;
 
@@ -29,9 +29,21 @@ pub(super) enum Joined {
 pub(super) struct Message {
     pub(super) channel: String,
     pub(super) ts: String,
+    /// The message as Slack shows it, where it does. Of another shape than documented it is only less to tell.
+    #[serde(default, rename = "message")]
+    pub(super) shown: Value,
 }
 
 impl Message {
+    /// One of which no more is known.
+    pub(super) fn at(channel: &str, ts: &str) -> Self {
+        Self {
+            channel: channel.to_owned(),
+            ts: ts.to_owned(),
+            shown: Value::Null,
+        }
+    }
+
     /// Whether Slack's answer names it as messages are named.
     fn is_named(&self) -> bool {
         let is_id = |byte: u8| byte.is_ascii_alphanumeric();
@@ -44,11 +56,6 @@ impl Message {
     pub(super) fn id(&self) -> String {
         format!("{}:{}", self.channel, self.ts)
     }
-}
-
-#[derive(Deserialize)]
-struct Permalink {
-    permalink: String,
 }
 
 #[derive(Deserialize)]
@@ -131,21 +138,9 @@ pub(super) async fn finish(
 
 /// A live message with its permalink.
 pub(super) async fn named(session: &Session<'_>, message: &Message) -> Published {
-    let permalink = permalink(session, message).await;
+    let permalink = permalink::of(session, message).await;
     let published = Published::at(message.id(), permalink.as_ref().ok().cloned());
     published.but("no permalink", permalink)
-}
-
-async fn permalink(session: &Session<'_>, message: &Message) -> Result<String, Failure> {
-    let query = [("channel", &message.channel), ("message_ts", &message.ts)];
-    let request = session
-        .api
-        .request(Method::GET, "/api/chat.getPermalink")
-        .query(&query);
-    let reply = session.send(request, Effect::Reads).await?;
-    let Permalink { permalink } = accept(&reply, Effect::Reads)?;
-    let address = web_address(&permalink).map_err(|_| unreadable(&reply, Effect::Reads))?;
-    Ok(address.into())
 }
 
 /// A comment in the message's own thread, or in that which it belongs to. It is sent once: two are worse than none.
