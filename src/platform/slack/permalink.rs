@@ -7,7 +7,7 @@
 
 use reqwest::Method;
 use serde::Deserialize;
-use url::Url;
+use url::{Position, Url};
 
 use super::message::Message;
 use super::reply::accept;
@@ -53,7 +53,7 @@ fn place(message: &Message, is_reply: bool) -> Option<String> {
 
 /// Whether it is all of an address before its path.
 fn is_site(text: &str) -> bool {
-    Url::parse(text).is_ok_and(|url| url.as_str() == text && url.path() == "/")
+    Url::parse(text).is_ok_and(|url| url[..Position::AfterPath] == *text && url.path() == "/")
 }
 
 async fn ask(session: &Session<'_>, message: &Message) -> Result<String, Failure> {
