@@ -349,8 +349,11 @@ fn prepare_recovery(
     settings: &Settings,
     keyrings: &mut Keyrings,
 ) -> Result<Prepared, Box<Refused>> {
+    // What can't be read can't be told from what is live either.
+    if post.unreadable.is_some() {
+        return Err(interrupted().into());
+    }
     let platform = platform::by_name(&post.account.platform).ok_or_else(interrupted)?;
-    // Of one that can't be read the credentials are none.
     let sealed = post
         .account
         .credentials
