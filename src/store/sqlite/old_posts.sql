@@ -8,7 +8,7 @@ WITH bounds AS MATERIALIZED (
 ),
 -- One index, in its order: neither what is young nor what waits is read.
 old AS MATERIALIZED (
-    SELECT id, updated_at AS at, status, published_at, external_ref, group_id FROM posts
+    SELECT id, updated_at AS at, status, published_at, external_ref, group_id FROM posts INDEXED BY posts_settled
     WHERE status IN ('published', 'failed', 'expired', 'canceled')
       AND updated_at < (SELECT before FROM bounds)
       AND (updated_at, id) > ((SELECT after_at FROM bounds), (SELECT after_id FROM bounds))
