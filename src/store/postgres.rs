@@ -71,7 +71,16 @@ impl Postgres {
                 let query = sqlx::query_scalar(call.sql.postgres)
                     .persistent(false)
                     .bind(&call.argument);
-                results.push(query.fetch_all(&mut *transaction).await?);
+                match query.fetch_all(&mut *transaction).await {
+                    Ok(rows) => results.push(rows),
+                    Err(error) => {
+                        // The server tells an error before it lets go of the rows: who asks again must not find them held.
+                        if error.as_database_error().is_some() {
+                            transaction.rollback().await.ok();
+                        }
+                        return Err(error);
+                    }
+                }
             }
             transaction.commit().await?;
             Ok(results)
