@@ -52,8 +52,10 @@ impl Postgres {
         access: Access,
         calls: &[Call],
     ) -> Result<Vec<Vec<String>>, StoreError> {
-        self.connection().await?;
-        let mut connection = self.connection.take().expect("it was made just above");
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => connect(&self.url).await?,
+        };
         let work = async {
             let begin = match access {
                 Access::Reads => "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY",
