@@ -205,6 +205,8 @@ impl<'a> Lanes<'a> {
     /// Lets in what a claim brought.
     pub fn enter(&self, claim: Uuid, posts: Vec<ClaimedPost>, place: Option<journal::Place>) {
         let context = &self.context;
+        context.progress.expect(&posts);
+        context.lease.claimed(posts.iter().map(|post| post.id));
         let journal = Rc::new(Journal::new(claim, place));
         let mut settled = Vec::new();
         let mut jobs: Vec<Rc<Job>> = Vec::with_capacity(posts.len());

@@ -92,8 +92,16 @@ pub async fn run(
     let lease = Lease::new(options.request.lease, term);
     let span = (clock, at + options.settings.time_budget, &lease);
     let (lanes, waves) = Lanes::new(&options.settings, http, span, stop, progress);
-    let mut ledger = Ledger::new(store, options, stop, &lanes, (&lease, clock), replayed);
-    let kept = Box::pin(ledger.keep(posts, waves, progress));
+    let mut ledger = Ledger::new(
+        store,
+        options,
+        stop,
+        &lanes,
+        (&lease, clock),
+        progress,
+        replayed,
+    );
+    let kept = Box::pin(ledger.keep(posts, waves));
     tokio::join!(lanes.run(), kept);
     let mut done = ledger.close();
     done.summary.database_statements = store.statements() - statements + lanes.statements();

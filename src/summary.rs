@@ -122,23 +122,29 @@ impl Summary {
     ) -> Self {
         let mut summary = Self {
             run_id: run.to_string(),
-            due: settled.len(),
             ..Self::default()
         };
+        summary.add(settled, lanes);
+        summary.over(started_at, finished_at)
+    }
+
+    /// Counts these as well. A lane's figures are of all that it did so far.
+    pub fn add(&mut self, settled: &[Settled], lanes: &BTreeMap<&'static str, Figures>) {
+        self.due += settled.len();
         for settled in settled {
-            summary.count(settled);
+            self.count(settled);
         }
         for (name, lane) in lanes {
-            let platform = summary.platforms.entry((*name).to_owned()).or_default();
+            let platform = self.platforms.entry((*name).to_owned()).or_default();
             platform.cap = lane.cap;
             platform.max_in_flight = lane.max_in_flight;
             platform.duration_ms = milliseconds(lane.took);
         }
-        summary.over(started_at, finished_at)
     }
 
     /// What follows from the counts for a run of that time.
-    fn over(mut self, started_at: DateTime<Utc>, finished_at: DateTime<Utc>) -> Self {
+    #[must_use]
+    pub fn over(mut self, started_at: DateTime<Utc>, finished_at: DateTime<Utc>) -> Self {
         let duration = (finished_at - started_at).to_std().unwrap_or_default();
         self.started_at = instant(started_at);
         self.finished_at = instant(finished_at);
@@ -155,39 +161,6 @@ impl Summary {
         self.late.sort_unstable();
         self.lateness_ms = lateness(&self.late);
         self
-    }
-
-    /// This run's waves together, of which this is what came so far and `wave` the next.
-    #[must_use]
-    pub fn and(
-        mut self,
-        wave: Self,
-        started_at: DateTime<Utc>,
-        finished_at: DateTime<Utc>,
-    ) -> Self {
-        self.due += wave.due;
-        self.published += wave.published;
-        self.retry += wave.retry;
-        self.failed += wave.failed;
-        self.expired += wave.expired;
-        self.unconfirmed += wave.unconfirmed;
-        self.released += wave.released;
-        self.throttled += wave.throttled;
-        self.needs_login.extend(wave.needs_login);
-        self.late.extend(wave.late);
-        for (name, of) in wave.platforms {
-            let sum = self.platforms.entry(name).or_default();
-            sum.published += of.published;
-            sum.retry += of.retry;
-            sum.failed += of.failed;
-            sum.expired += of.expired;
-            sum.unconfirmed += of.unconfirmed;
-            sum.released += of.released;
-            // A lane's figures are of all that it did so far.
-            (sum.cap, sum.max_in_flight) = (of.cap, of.max_in_flight);
-            sum.duration_ms = of.duration_ms;
-        }
-        self.over(started_at, finished_at)
     }
 
     fn count(&mut self, settled: &Settled) {

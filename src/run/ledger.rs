@@ -34,6 +34,7 @@ pub(super) struct Ledger<'a> {
     stop: &'a Stop,
     lanes: &'a Lanes<'a>,
     lease: &'a Lease,
+    progress: &'a Progress,
     clock: Clock,
     /// What runs that had died left.
     replayed: Replayed,
@@ -65,6 +66,7 @@ impl<'a> Ledger<'a> {
         stop: &'a Stop,
         lanes: &'a Lanes<'a>,
         (lease, clock): (&'a Lease, Clock),
+        progress: &'a Progress,
         replayed: Replayed,
     ) -> Self {
         Self {
@@ -73,6 +75,7 @@ impl<'a> Ledger<'a> {
             stop,
             lanes,
             lease,
+            progress,
             clock,
             replayed,
             started_at: clock.now(),
@@ -81,7 +84,10 @@ impl<'a> Ledger<'a> {
             spared: BTreeSet::new(),
             failed: None,
             exit: Exit::Ok,
-            summary: Summary::default(),
+            summary: Summary {
+                run_id: options.request.run.to_string(),
+                ..Summary::default()
+            },
             waves_recorded: 0,
             told: Vec::new(),
             logins: BTreeMap::new(),
@@ -97,12 +103,11 @@ impl<'a> Ledger<'a> {
         &mut self,
         first: Vec<ClaimedPost>,
         mut settled: UnboundedReceiver<Wave>,
-        progress: &Progress,
     ) {
-        self.enter(self.options.request.run, self.started_at, first, progress);
+        self.enter(self.options.request.run, self.started_at, first);
         loop {
             if self.may_claim() {
-                self.claim(progress).await;
+                self.claim().await;
                 continue;
             }
             if !self.options.drain || self.waves.is_empty() {
@@ -110,29 +115,21 @@ impl<'a> Ledger<'a> {
             }
             tokio::select! {
                 wave = settled.next() => match wave {
-                    Some(wave) => self.record(wave, progress).await,
+                    Some(wave) => self.record(wave).await,
                     None => break,
                 },
                 () = self.lease.renewal() => self.renew().await,
             }
         }
-        progress.clear();
+        self.progress.clear();
     }
 
-    fn enter(
-        &mut self,
-        claim: Uuid,
-        at: DateTime<Utc>,
-        posts: Vec<ClaimedPost>,
-        progress: &Progress,
-    ) {
+    fn enter(&mut self, claim: Uuid, at: DateTime<Utc>, posts: Vec<ClaimedPost>) {
         // A claim that brought less has left nothing but what is held; what it brings can change that.
         self.is_more = self.options.drain && posts.len() >= self.options.request.limit as usize;
         if posts.is_empty() {
             return;
         }
-        progress.expect(&posts);
-        self.lease.claimed(posts.iter().map(|post| post.id));
         self.waves.push((claim, at));
         self.lanes.enter(claim, posts, self.options.journal.clone());
     }
@@ -141,7 +138,7 @@ impl<'a> Ledger<'a> {
         self.is_more && self.waves.len() < WAVES && !self.stop.is_draining() && self.lease.holds()
     }
 
-    async fn claim(&mut self, progress: &Progress) {
+    async fn claim(&mut self) {
         let request = Request {
             run: Uuid::new_v4(),
             now: self.options.request.now.map(|_| self.clock.now()),
@@ -158,7 +155,7 @@ impl<'a> Ledger<'a> {
             }
         };
         match claimed {
-            Ok(claimed) => self.enter(request.run, at, claimed.posts, progress),
+            Ok(claimed) => self.enter(request.run, at, claimed.posts),
             Err(why) => {
                 self.is_more = false;
                 self.failed = Some(why);
@@ -176,21 +173,21 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    async fn record(&mut self, wave: Wave, progress: &Progress) {
+    async fn record(&mut self, wave: Wave) {
         let at = self
             .waves
             .iter()
             .position(|(claim, _)| *claim == wave.claim);
         let (claim, since) = self.waves.remove(at.expect("a wave comes out once"));
-        let is_last = !self.options.drain;
-        if is_last {
-            progress.clear();
+        if !self.options.drain {
+            self.progress.clear();
         }
         let now = self.clock.now();
-        let summary = Summary::of(claim, since, now, &wave.settled, &self.lanes.figures());
+        let figures = self.lanes.figures();
+        let summary = Summary::of(claim, since, now, &wave.settled, &figures);
         let exit = self.exit_of(&summary);
         self.exit = self.exit.max(exit);
-        let row = record(claim, &summary.clone().exiting(exit), &self.options.host);
+        let row = record(claim, &summary.exiting(exit), &self.options.host);
         let commit = commit::outcomes(self.store, claim, row, &wave.settled, now);
         let report = self.stop.unless_insisted(commit).await;
         let report = report.unwrap_or_else(|| Report {
@@ -209,7 +206,7 @@ impl<'a> Ledger<'a> {
         }
         self.is_more = self.options.drain && self.failed.is_none() && report.unrecorded.is_none();
         self.report.add(report);
-        self.summary = std::mem::take(&mut self.summary).and(summary, self.started_at, now);
+        self.summary.add(&wave.settled, &figures);
         self.waves_recorded += 1;
         self.remember(wave.settled);
     }
@@ -285,10 +282,7 @@ impl<'a> Ledger<'a> {
             .as_ref()
             .map_or(exit, |failed| exit.max(failed.exit));
         let now = self.clock.now();
-        let run = self.options.request.run;
-        let mut summary = Summary::of(run, self.started_at, now, &[], &BTreeMap::new())
-            .and(self.summary, self.started_at, now)
-            .exiting(exit);
+        let mut summary = self.summary.over(self.started_at, now).exiting(exit);
         summary.waves = self.options.drain.then_some(self.waves_recorded);
         Done {
             summary,
