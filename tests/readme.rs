@@ -142,7 +142,7 @@ fn of_the_first_version() -> String {
         .unwrap();
     runtime.block_on(async {
         let url = cluster().database().await;
-        Raw::connect(&url).await.make_first_version().await;
+        Raw::connect(&url).await.make_version(1).await;
         url
     })
 }

@@ -56,7 +56,7 @@ const NAMES: [&str; 5] = [
 /// What comes in the fifth version is an index: rows stay, and are listed.
 async fn a_database_of_the_version_before_keeps_its_rows(world: World) {
     let mut raw = world.raw().await;
-    raw.make_fourth_version().await;
+    raw.make_version(4).await;
     let account = raw.account("ada", "slack").await;
     let failed = raw.post_with(account, 5, json!({"status": "failed"})).await;
     let waits = raw.post(account, 1).await;
@@ -80,7 +80,7 @@ async fn a_database_of_the_version_before_keeps_its_rows(world: World) {
 /// What comes in the fourth version is how the backlog is counted: rows stay, and so does who may ask.
 async fn a_database_of_the_third_version_keeps_its_rows(world: World) {
     let mut raw = world.raw().await;
-    raw.make_third_version().await;
+    raw.make_version(3).await;
     let busy = raw.account("ada", "slack").await;
     let free = raw.account("bob", "slack").await;
     let held = json!({"status": "publishing", "claim": uuid::Uuid::new_v4(), "lease_until": "2100-01-01T00:00:00.000Z"});
@@ -117,7 +117,7 @@ async fn a_database_of_the_third_version_keeps_its_rows(world: World) {
 /// What comes in the third version is beside the rows: each is as it was, in whatever state, and is counted.
 async fn a_database_of_the_second_version_keeps_its_rows(world: World) {
     let mut raw = world.raw().await;
-    raw.make_second_version().await;
+    raw.make_version(2).await;
     let account = raw.account("ada", "slack").await;
     for (status, columns) in [
         ("pending", json!({"group_id": "g", "external_ref": "r"})),
@@ -158,7 +158,7 @@ async fn a_database_of_the_second_version_keeps_its_rows(world: World) {
 /// Rows that the first version took and this one does not are cut, and so not sent; all others are as they were.
 async fn a_database_of_the_first_version_is_brought_up_to_date(world: World) {
     let mut raw = world.raw().await;
-    raw.make_first_version().await;
+    raw.make_version(1).await;
     let account = raw.account("ada", "slack").await;
     let sound = raw.post(account, 5).await;
     let large = raw

@@ -117,6 +117,24 @@ fn literal(value: &Value) -> String {
     }
 }
 
+/// A migration's name, and its text for SQLite and for PostgreSQL.
+macro_rules! released {
+    ($name:literal) => {
+        (
+            $name,
+            include_str!(concat!("../../migrations/sqlite/", $name, ".sql")),
+            include_str!(concat!("../../migrations/postgres/", $name, ".sql")),
+        )
+    };
+}
+
+const RELEASED: [(&str, &str, &str); 4] = [
+    released!("0001_publisher"),
+    released!("0002_bounds"),
+    released!("0003_queue"),
+    released!("0004_held"),
+];
+
 impl Raw {
     /// Connects; a missing SQLite file is made. On PostgreSQL the tables' names need no schema.
     pub async fn connect(url: &str) -> Self {
@@ -135,73 +153,24 @@ impl Raw {
         Self::Postgres(connection)
     }
 
-    /// Makes the schema of the first version, as it was released.
-    pub async fn make_first_version(&mut self) {
-        let (schema, mark) = match self {
-            Self::Sqlite(_) => (
-                include_str!("../../migrations/sqlite/0001_publisher.sql"),
-                "PRAGMA user_version = 1",
-            ),
-            Self::Postgres(_) => (
-                include_str!("../../migrations/postgres/0001_publisher.sql"),
-                "CREATE TABLE publisher.migrations (version bigint PRIMARY KEY, name text NOT NULL, \
-                 applied_at timestamptz NOT NULL DEFAULT now()); \
-                 INSERT INTO publisher.migrations (version, name) VALUES (1, '0001_publisher')",
-            ),
-        };
-        self.run(schema).await;
-        self.run(mark).await;
-    }
-
-    /// Makes that of the second.
-    pub async fn make_second_version(&mut self) {
-        self.make_first_version().await;
-        let (schema, mark) = match self {
-            Self::Sqlite(_) => (
-                include_str!("../../migrations/sqlite/0002_bounds.sql"),
-                "PRAGMA user_version = 2",
-            ),
-            Self::Postgres(_) => (
-                include_str!("../../migrations/postgres/0002_bounds.sql"),
-                "INSERT INTO publisher.migrations (version, name) VALUES (2, '0002_bounds')",
-            ),
-        };
-        self.run(schema).await;
-        self.run(mark).await;
-    }
-
-    /// Makes that of the third.
-    pub async fn make_third_version(&mut self) {
-        self.make_second_version().await;
-        let (schema, mark) = match self {
-            Self::Sqlite(_) => (
-                include_str!("../../migrations/sqlite/0003_queue.sql"),
-                "PRAGMA user_version = 3",
-            ),
-            Self::Postgres(_) => (
-                include_str!("../../migrations/postgres/0003_queue.sql"),
-                "INSERT INTO publisher.migrations (version, name) VALUES (3, '0003_queue')",
-            ),
-        };
-        self.run(schema).await;
-        self.run(mark).await;
-    }
-
-    /// Makes that of the third.
-    pub async fn make_fourth_version(&mut self) {
-        self.make_third_version().await;
-        let (schema, mark) = match self {
-            Self::Sqlite(_) => (
-                include_str!("../../migrations/sqlite/0004_held.sql"),
-                "PRAGMA user_version = 4",
-            ),
-            Self::Postgres(_) => (
-                include_str!("../../migrations/postgres/0004_held.sql"),
-                "INSERT INTO publisher.migrations (version, name) VALUES (4, '0004_held')",
-            ),
-        };
-        self.run(schema).await;
-        self.run(mark).await;
+    /// Makes the schema of that version, as it was released.
+    pub async fn make_version(&mut self, version: usize) {
+        for (place, (name, sqlite, postgres)) in RELEASED[..version].iter().enumerate() {
+            let number = place + 1;
+            let (schema, mark) = match self {
+                Self::Sqlite(_) => (sqlite, format!("PRAGMA user_version = {number}")),
+                Self::Postgres(_) => (
+                    postgres,
+                    format!(
+                        "CREATE TABLE IF NOT EXISTS publisher.migrations (version bigint PRIMARY KEY, name text NOT NULL, \
+                         applied_at timestamptz NOT NULL DEFAULT now()); \
+                         INSERT INTO publisher.migrations (version, name) VALUES ({number}, '{name}')"
+                    ),
+                ),
+            };
+            self.run(schema).await;
+            self.run(&mark).await;
+        }
     }
 
     /// Runs statements that must go through.
