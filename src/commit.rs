@@ -1,12 +1,17 @@
 //! Committing: two bulk UPDATEs and the run's own row, in one transaction, fenced by the claim.
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::outcome::{Block, Outcome, Scope, Settled, Verdict};
+use crate::outcome::{Block, Code, Outcome, Reason, Scope, Settled, Verdict};
+use crate::post::PostId;
 use crate::schedule::{next_look, rested};
-use crate::store::{Outcomes, Row, Store, instant};
+use crate::store::{
+    Outcomes, PublishedRow, Row, SettledRow, Store, as_instant, instant, without_nul,
+};
 
 mod record;
 
@@ -41,17 +46,14 @@ pub async fn outcomes(
 
 /// The two UPDATEs, of posts' rows and what they say about accounts. Sorted by id, so that two runs never lock them in
 /// different orders.
-pub fn bulk(entries: impl IntoIterator<Item = (Value, Option<Value>)>) -> Outcomes {
+pub fn bulk<'a>(entries: impl IntoIterator<Item = (Row<'a>, Option<Value>)>) -> Outcomes<'a> {
     let mut outcomes = Outcomes::default();
     let mut accounts = Vec::new();
     for (row, account) in entries {
-        let is_published = row["status"] == "published";
-        let row = Row::from(without_nul(row));
-        accounts.extend(account.map(|account| (row.id, without_nul(account))));
-        if is_published {
-            outcomes.published.push(row);
-        } else {
-            outcomes.settled.push(row);
+        accounts.extend(account.map(|account| (row.id(), without_nul(account))));
+        match row.without_nul() {
+            Row::Published(row) => outcomes.published.push(row),
+            Row::Settled(row) => outcomes.settled.push(row),
         }
     }
     outcomes.published.sort_unstable_by_key(|row| row.id);
@@ -61,8 +63,28 @@ pub fn bulk(entries: impl IntoIterator<Item = (Value, Option<Value>)>) -> Outcom
     outcomes
 }
 
+/// What a row says of a post that is not live.
+#[derive(Serialize)]
+struct Fields<'a> {
+    id: PostId,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    due_at: Option<String>,
+    attempts: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checkpoint: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_class: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_code: Option<&'a Code>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entry: Option<Entry<'a>>,
+}
+
 /// One post's row. It also is what the journal holds, and what goes to stderr if the database stays away.
-pub fn row(run: Uuid, verdict: Verdict<'_>, now: DateTime<Utc>) -> Value {
+pub fn row<'a>(run: Uuid, verdict: Verdict<'a>, now: DateTime<Utc>) -> Row<'a> {
     let post = verdict.post;
     let given_back = post.attempts.saturating_sub(1);
     let look_at;
@@ -71,10 +93,15 @@ pub fn row(run: Uuid, verdict: Verdict<'_>, now: DateTime<Utc>) -> Value {
             post: published,
             at,
         } => {
-            return json!({
-                "id": post.id, "status": "published", "platform_post_id": published.id,
-                "permalink": published.permalink, "published_at": instant(*at), "attempts": post.attempts,
-                "entry": entry(run, verdict, now),
+            let entry = Entry::new(run, verdict, now);
+            return Row::Published(PublishedRow {
+                id: post.id,
+                status: "published".into(),
+                platform_post_id: published.id.as_str().into(),
+                permalink: published.permalink.as_deref().map(Into::into),
+                published_at: *at,
+                attempts: i32::try_from(post.attempts).ok(),
+                entry: to_raw_value(&entry).expect("an entry is plain data"),
             });
         }
         Outcome::Retry {
@@ -97,33 +124,48 @@ pub fn row(run: Uuid, verdict: Verdict<'_>, now: DateTime<Utc>) -> Value {
         Outcome::Expired => ("expired", None, post.attempts),
     };
     let reason = verdict.outcome.reason();
-    json!({
-        "id": post.id, "status": status, "due_at": due_at.map(|at| instant(*at)), "attempts": attempts,
-        "checkpoint": verdict.checkpoint,
-        "error_class": reason.map(|reason| reason.class),
-        "error_code": reason.and_then(|reason| reason.code.as_ref()),
-        "error": reason.map(|reason| &reason.message),
-        "entry": reason.map(|_| entry(run, verdict, now)),
-    })
+    let fields = Fields {
+        id: post.id,
+        status,
+        due_at: due_at.map(|at| instant(*at)),
+        attempts,
+        checkpoint: verdict.checkpoint,
+        error_class: reason.map(|reason| reason.class),
+        error_code: reason.and_then(|reason| reason.code.as_ref()),
+        error: reason.map(|reason| reason.message.as_str()),
+        entry: reason.map(|_| Entry::new(run, verdict, now)),
+    };
+    Row::Settled(SettledRow::new(post.id, &fields))
 }
 
 /// One entry of `posts.history`.
-fn entry(run: Uuid, verdict: Verdict<'_>, now: DateTime<Utc>) -> Value {
-    let mut entry = json!({
-        "at": instant(now), "run": run, "outcome": verdict.outcome.name(),
-        "took_ms": u64::try_from(verdict.took.as_millis()).unwrap_or(u64::MAX),
-    });
-    if let Some(reason) = verdict.outcome.reason() {
-        entry["class"] = json!(reason.class);
-        entry["code"] = json!(reason.code);
-        entry["message"] = json!(reason.message);
+#[derive(Serialize)]
+struct Entry<'a> {
+    #[serde(serialize_with = "as_instant")]
+    at: DateTime<Utc>,
+    run: Uuid,
+    outcome: &'static str,
+    took_ms: u64,
+    #[serde(flatten)]
+    reason: Option<&'a Reason>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    warnings: &'a [String],
+}
+
+impl<'a> Entry<'a> {
+    fn new(run: Uuid, verdict: Verdict<'a>, now: DateTime<Utc>) -> Self {
+        Self {
+            at: now,
+            run,
+            outcome: verdict.outcome.name(),
+            took_ms: u64::try_from(verdict.took.as_millis()).unwrap_or(u64::MAX),
+            reason: verdict.outcome.reason(),
+            warnings: match verdict.outcome {
+                Outcome::Published { post, .. } => &post.warnings,
+                _ => &[],
+            },
+        }
     }
-    if let Outcome::Published { post, .. } = verdict.outcome
-        && !post.warnings.is_empty()
-    {
-        entry["warnings"] = json!(post.warnings);
-    }
-    entry
 }
 
 /// What an outcome says about its account, or about all of its platform.
@@ -153,26 +195,4 @@ pub fn account(verdict: Verdict<'_>) -> Option<Value> {
             json!({"platform": account.platform, "blocked_until": instant(until), "reason": why})
         }
     })
-}
-
-/// PostgreSQL's text holds no NUL, and a platform's reply may: one such reply must not fail the whole commit.
-fn without_nul(mut value: Value) -> Value {
-    strip_nul(&mut value);
-    value
-}
-
-/// In place: nearly no row has one.
-fn strip_nul(value: &mut Value) {
-    match value {
-        Value::String(text) if text.contains('\0') => text.retain(|c| c != '\0'),
-        Value::Array(items) => items.iter_mut().for_each(strip_nul),
-        Value::Object(fields) => {
-            if fields.keys().any(|name| name.contains('\0')) {
-                let old = std::mem::take(fields).into_iter();
-                fields.extend(old.map(|(name, value)| (name.replace('\0', ""), value)));
-            }
-            fields.values_mut().for_each(strip_nul);
-        }
-        _ => {}
-    }
 }

@@ -8,10 +8,11 @@
 //! of the line before as well, so that none can be missing, doubled or out of place. The first names the run and the
 //! database, and has a row for every claimed post: those that are to be sent are given back. Each further line
 //! replaces one post's row. Before a request that publishes leaves, that row is `unconfirmed`; after the step it is
-//! whatever the step came to. The rows are those of [`commit::row`], without their nulls.
+//! whatever the step came to. The rows are those of [`commit::row`].
 //!
-//! A line is handed to the system and not waited for on the disk: the system keeps it whatever becomes of the process,
-//! and a sync for every post would halve the speed. Only if the machine itself goes down can lines be lost. So the
+//! An intent is handed to the system before its request leaves, and with it all that was noted until then; what the
+//! lanes note in one go is handed over before they wait for anything. It is not waited for on the disk: the system keeps
+//! it whatever becomes of the process, and a sync for every post would halve the speed. Only if the machine itself goes down can lines be lost. So the
 //! first one also names the boot: after another one, posts that seem never to have been sent are left to their lease,
 //! which makes them `unconfirmed`.
 //!
@@ -33,6 +34,7 @@ use crate::config::Config;
 use crate::outcome::{Failure, Outcome, Published, Reason, Verdict};
 use crate::post::ClaimedPost;
 use crate::schedule::Clock;
+use crate::store::Row;
 
 mod replay;
 mod writer;
@@ -101,23 +103,22 @@ impl<I: Iterator<Item: Serialize>> Serialize for OneByOne<I> {
 
 /// Any other line.
 #[derive(Debug, Serialize, Deserialize)]
-struct Line {
+struct Line<R = Value> {
     at: DateTime<Utc>,
     /// A row of `published.sql` or `settled.sql`.
-    row: Value,
+    row: R,
     /// What it says about the account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     account: Option<Value>,
 }
 
-impl Line {
-    fn new(run: Uuid, verdict: Verdict<'_>, at: DateTime<Utc>) -> Self {
-        let mut row = commit::row(run, verdict, at);
-        if let Some(fields) = row.as_object_mut() {
-            fields.retain(|_, value| !value.is_null());
+impl<'a> Line<Row<'a>> {
+    fn new(run: Uuid, verdict: Verdict<'a>, at: DateTime<Utc>) -> Self {
+        Self {
+            at,
+            row: commit::row(run, verdict, at),
+            account: commit::account(verdict),
         }
-        let account = commit::account(verdict);
-        Self { at, row, account }
     }
 }
 
@@ -127,6 +128,8 @@ pub struct Journal {
     run: Uuid,
     place: Option<Place>,
     chain: RefCell<Chain>,
+    /// Lines that are not written yet.
+    owed: RefCell<Vec<u8>>,
     writer: OnceCell<Writer>,
 }
 
@@ -137,6 +140,7 @@ impl Journal {
             run,
             place,
             chain: RefCell::default(),
+            owed: RefCell::default(),
             writer: OnceCell::new(),
         }
     }
@@ -160,7 +164,8 @@ impl Journal {
             at: now,
             posts: OneByOne(Cell::new(Some(lines))),
         };
-        match writer::create(&place.directory, self.run, &self.line(&head)) {
+        self.owe(&head);
+        match writer::create(&place.directory, self.run, &self.owed.take()) {
             Ok(writer) => self.writer.set(writer).expect("a run begins once"),
             Err(error) => tracing::warn!(
                 "no journal can be kept in {} ({error}); should this run be killed, its posts come back as unconfirmed \
@@ -170,17 +175,32 @@ impl Journal {
         }
     }
 
-    /// Writes down how a post stands.
+    /// Notes how a post stands, for the next [`Journal::write`].
     pub fn note(&self, verdict: Verdict<'_>, now: DateTime<Utc>) {
-        if let Some(writer) = self.writer.get() {
-            // If it can't be written that was said, and the database is told at the end.
-            let line = self.line(&Line::new(self.run, verdict, now));
-            writer.write(&line).ok();
+        if self.writer.get().is_some() {
+            self.owe(&Line::new(self.run, verdict, now));
         }
     }
 
-    fn line(&self, content: &impl Serialize) -> Vec<u8> {
-        self.chain.borrow_mut().line(content)
+    /// Writes down what was noted. Whoever waits for anything calls this before.
+    pub fn write(&self) {
+        // If it can't be written that was said, and the database is told at the end.
+        self.try_write().ok();
+    }
+
+    fn try_write(&self) -> Result<(), String> {
+        let mut owed = self.owed.borrow_mut();
+        let (Some(writer), false) = (self.writer.get(), owed.is_empty()) else {
+            return Ok(());
+        };
+        let written = writer.write(&owed);
+        owed.clear();
+        written
+    }
+
+    fn owe(&self, content: &impl Serialize) {
+        let mut chain = self.chain.borrow_mut();
+        chain.append(content, &mut self.owed.borrow_mut());
     }
 
     /// Whether there is a file for the next run to find.
@@ -212,46 +232,37 @@ pub struct Page<'a> {
 impl Page<'_> {
     /// The post is about to be sent. Once this returns, the journal knows.
     pub fn sending(&self) -> Result<(), Failure> {
-        let Some(writer) = self.journal.writer.get() else {
-            return Ok(());
-        };
         let reason = Reason::new(
             "interrupted",
             "the run ended after this post was sent and before it knew the platform's answer; look at the platform \
              before it is sent again",
         );
-        writer
-            .write(&self.line(&Outcome::Unconfirmed { reason }))
-            .map_err(|why| Failure::Retry {
-                after: None,
-                reason: Reason::new(
-                    "journal",
-                    format!("it was not sent: the journal can't be written ({why})"),
-                ),
-            })
+        self.note(&Outcome::Unconfirmed { reason });
+        self.journal.try_write().map_err(|why| Failure::Retry {
+            after: None,
+            reason: Reason::new(
+                "journal",
+                format!("it was not sent: the journal can't be written ({why})"),
+            ),
+        })
     }
 
     /// The platform has accepted the post, whatever else is asked of it.
     pub fn live(&self, published: &Published) {
-        if let Some(writer) = self.journal.writer.get() {
-            let published = Outcome::Published {
-                post: published.clone(),
-                at: self.clock.now(),
-            };
-            // As with a note: the answer is known to this run all the same.
-            writer.write(&self.line(&published)).ok();
-        }
+        self.note(&Outcome::Published {
+            post: published.clone(),
+            at: self.clock.now(),
+        });
     }
 
-    fn line(&self, outcome: &Outcome) -> Vec<u8> {
+    fn note(&self, outcome: &Outcome) {
         let verdict = Verdict {
             post: self.post,
             outcome,
             checkpoint: self.checkpoint,
             took: std::time::Duration::ZERO,
         };
-        let line = Line::new(self.journal.run, verdict, self.clock.now());
-        self.journal.line(&line)
+        self.journal.note(verdict, self.clock.now());
     }
 }
 
@@ -260,11 +271,15 @@ impl Page<'_> {
 struct Chain([u8; SUM_LENGTH]);
 
 impl Chain {
-    /// The next line: its checksum, what it says, and its end.
-    fn line(&mut self, content: &impl Serialize) -> Vec<u8> {
-        let json = serde_json::to_vec(content).expect("a line is plain data");
-        self.0 = self.sum(&json);
-        [&self.0[..], b" ", &json, b"\n"].concat()
+    /// Adds the next line: its checksum, what it says, and its end.
+    fn append(&mut self, content: &impl Serialize, lines: &mut Vec<u8>) {
+        let start = lines.len();
+        let json = start + SUM_LENGTH + 1;
+        lines.resize(json, b' ');
+        serde_json::to_writer(&mut *lines, content).expect("a line is plain data");
+        self.0 = self.sum(&lines[json..]);
+        lines[start..start + SUM_LENGTH].copy_from_slice(&self.0);
+        lines.push(b'\n');
     }
 
     /// The JSON of the next line (without its end), if its checksum is right.

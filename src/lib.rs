@@ -78,7 +78,7 @@
 //!   in doubt only what was in flight.
 //! - Every write after the claim carries the claim, and its row count is compared: another run's outcome is never
 //!   overwritten, and a lost claim is always reported.
-//! - Claims that find something due come one after the other (`publisher.when_due`, SQLite's write lock), each on what the
+//! - Claims that find something due come one after the other (`publisher.claim_due`, SQLite's write lock), each on what the
 //!   one before it left: so they share the work, and limits hold over all. Nothing is sent under that lock.
 //! - An account belongs to one living run: what else waits for it no other claim takes. So its posts go out in order, one
 //!   in flight, over all runs. Looking up, and dropping what is too old, does not wait for that.

@@ -3,10 +3,10 @@
 use std::rc::Rc;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use crate::account::{Account, AccountId};
+use crate::account::Account;
 
 /// A post's number (`posts.id`).
 pub type PostId = i64;
@@ -129,16 +129,18 @@ pub enum Action {
 
 /// A post that this run holds. Only a claim makes one, and a platform accepts nothing else.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(from = "Told")]
 #[non_exhaustive]
 pub struct ClaimedPost {
     /// Its number.
     pub id: PostId,
     /// Its place in the claim's order, from 1.
+    #[serde(default)]
     pub place: i64,
     /// What is to be done with it.
+    #[serde(default = "Action::safest")]
     pub action: Action,
     /// What it says.
+    #[serde(flatten)]
     pub content: Content,
     /// When it was to go out; lateness counts from here.
     pub scheduled_at: DateTime<Utc>,
@@ -153,74 +155,15 @@ pub struct ClaimedPost {
     /// Until when the run that died held it, if it is that which has to be found out.
     pub held_until: Option<DateTime<Utc>>,
     /// Where it goes; an account's posts share it.
+    #[serde(deserialize_with = "shared")]
     pub account: Rc<Account>,
     /// Why its row can't be read, if that is so: then nothing is known of what it says.
+    #[serde(skip)]
     pub unreadable: Option<String>,
 }
 
-/// A claimed post as the database tells it, field by field: to flatten its content would cost more than all the rest.
-#[derive(Deserialize)]
-struct Told {
-    id: PostId,
-    #[serde(default)]
-    place: i64,
-    #[serde(default = "Action::safest")]
-    action: Action,
-    #[serde(default)]
-    kind: Kind,
-    #[serde(default)]
-    body: String,
-    link: Option<String>,
-    #[serde(default)]
-    media: Vec<Value>,
-    #[serde(default)]
-    options: Map<String, Value>,
-    scheduled_at: DateTime<Utc>,
-    expires_at: DateTime<Utc>,
-    attempts: u32,
-    max_attempts: u32,
-    checkpoint: Option<Value>,
-    held_until: Option<DateTime<Utc>>,
-    account: Whose<Account>,
-}
-
-/// Whose a post is: a claim tells its accounts beside its posts, once each.
-#[derive(Deserialize)]
-#[serde(untagged)]
-pub(crate) enum Whose<A> {
-    /// An account that is told elsewhere.
-    Known(AccountId),
-    /// This one.
-    Told(A),
-}
-
-impl From<Told> for ClaimedPost {
-    fn from(told: Told) -> Self {
-        let account = match told.account {
-            Whose::Told(account) => account,
-            Whose::Known(id) => Account::unknown(id),
-        };
-        Self {
-            id: told.id,
-            place: told.place,
-            action: told.action,
-            content: Content {
-                kind: told.kind,
-                body: told.body,
-                link: told.link,
-                media: told.media,
-                options: told.options,
-            },
-            scheduled_at: told.scheduled_at,
-            expires_at: told.expires_at,
-            attempts: told.attempts,
-            max_attempts: told.max_attempts,
-            checkpoint: told.checkpoint,
-            held_until: told.held_until,
-            account: account.into(),
-            unreadable: None,
-        }
-    }
+fn shared<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Rc<Account>, D::Error> {
+    Account::deserialize(deserializer).map(Rc::new)
 }
 
 impl Action {

@@ -287,7 +287,14 @@ impl<'a> Lanes<'a> {
     /// Publishes until the lanes are closed and empty, or must not be waited for any longer. Then every wave is out.
     pub async fn run(&self) {
         let context = &self.context;
-        let lanes = join_all(self.all.iter().map(|lane| self.drive(lane)));
+        let mut lanes = join_all(self.all.iter().map(|lane| self.drive(lane)));
+        let lanes = std::future::poll_fn(move |cx| {
+            let polled = lanes.poll_unpin(cx);
+            for wave in &*self.waves.borrow() {
+                wave.journal.write();
+            }
+            polled
+        });
         let watched = async {
             context.lease.watch().await;
             pending::<()>().await;
@@ -376,6 +383,7 @@ impl<'a> Lanes<'a> {
         let at = waves.iter().position(|wave| wave.claim == claim);
         let mut wave = waves.remove(at.expect("it is there until now"));
         wave.settled.sort_by_key(|settled| settled.post.place);
+        wave.journal.write();
         // Whoever has given up listening has the journal.
         self.finished.unbounded_send(wave).ok();
     }

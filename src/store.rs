@@ -5,27 +5,30 @@
 //! the same names, and `diff -r` is the review. Everything runs in explicit transactions with unnamed statements,
 //! which is what poolers in transaction mode need.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::PathBuf;
-use std::rc::Rc;
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use thiserror::Error;
 use uuid::Uuid;
 
 use crate::account::{Account, AccountId};
-use crate::post::{Action, ClaimedPost, Content, PostId, Whose};
+use crate::post::{ClaimedPost, PostId};
 
+mod claimed;
 pub mod migrate;
 mod postgres;
+mod rows;
 mod sqlite;
 
+use claimed::{Columns, Reader};
 pub use postgres::PostgresUrl;
+pub(crate) use rows::as_instant;
+pub use rows::{PublishedRow, Row, SettledRow, without_nul};
 
 /// Where the database is.
 #[derive(Clone, Debug)]
@@ -135,10 +138,10 @@ macro_rules! sql {
     };
 }
 
-/// On PostgreSQL the claim is parsed and planned only if something is due; see `publisher.when_due` in the migrations.
+/// On PostgreSQL the claim is parsed and planned only if something is due; see `publisher.claim_due` in the migrations.
 static CLAIM: Sql = Sql {
     postgres: concat!(
-        "SELECT publisher.when_due($1::jsonb, $claim$",
+        "SELECT * FROM publisher.claim_due($1::jsonb, $claim$",
         include_str!("store/postgres/due.sql"),
         include_str!("store/postgres/claim.sql"),
         "$claim$)"
@@ -176,18 +179,35 @@ static POSTS_LIST: Sql = sql!("posts_list", "posts_list");
 static POSTS_UNSETTLED: Sql = sql!("posts_unsettled", "posts_unsettled");
 static STATS: Sql = sql!("stats", "stats");
 
-/// A statement and its parameter.
-struct Call {
+/// A statement and its parameters.
+struct Call<'a> {
     sql: &'static Sql,
-    argument: String,
+    argument: Argument<'a>,
 }
 
-impl Call {
+enum Argument<'a> {
+    /// One, a JSON object.
+    Json(String),
+    /// What was published by a claim: on PostgreSQL a list per column.
+    Published(Uuid, &'a [PublishedRow<'a>]),
+}
+
+impl<'a> Call<'a> {
     fn new(sql: &'static Sql, argument: &impl Serialize) -> Self {
-        let argument =
-            serde_json::to_string(argument).expect("names and JSON values can be written");
+        let argument = Argument::Json(json_text(argument));
         Self { sql, argument }
     }
+
+    fn published(claim: Uuid, rows: &'a [PublishedRow<'a>]) -> Self {
+        Self {
+            sql: &PUBLISHED,
+            argument: Argument::Published(claim, rows),
+        }
+    }
+}
+
+fn json_text(argument: &impl Serialize) -> String {
+    serde_json::to_string(argument).expect("names and JSON values can be written")
 }
 
 /// Whether a transaction writes.
@@ -264,170 +284,24 @@ pub struct Preview {
     pub posts: Vec<(ClaimedPost, Option<String>)>,
 }
 
-/// Where a post stands in the claim's order, what is to be done with it, and until when a run that died held it.
-type Place = (i64, Action, Option<DateTime<Utc>>);
-
-/// What the rows of a claim or a preview have in common.
-#[derive(Default)]
-struct Head {
-    now: Option<DateTime<Utc>>,
-    schema: Option<i64>,
-    places: Option<HashMap<PostId, Place>>,
-    accounts: Option<Vec<Box<RawValue>>>,
-}
-
-#[derive(Deserialize)]
-struct DueRow<T = ClaimedPost> {
-    /// One row of a claim tells this and what follows, of a preview each.
-    now: Option<DateTime<Utc>>,
-    schema: Option<i64>,
-    places: Option<HashMap<PostId, Place>>,
-    /// The posts' accounts, each read by itself.
-    accounts: Option<Vec<Box<RawValue>>>,
-    post: Option<T>,
-    held_by: Option<String>,
-}
-
-/// What can be read of a post in any case: the database sees to its shape. What an application wrote freely (JSON of any
-/// depth, numbers of any size) is passed over.
-#[derive(Deserialize)]
-struct Skeleton {
-    id: PostId,
-    #[serde(default)]
-    place: i64,
-    #[serde(default = "Action::safest")]
-    action: Action,
-    scheduled_at: DateTime<Utc>,
-    expires_at: DateTime<Utc>,
-    attempts: u32,
-    max_attempts: u32,
-    account: Whose<AccountSkeleton>,
-}
-
-#[derive(Deserialize)]
-struct AccountSkeleton {
-    id: AccountId,
-    owner: String,
-    platform: String,
-    external_id: String,
-}
-
-impl AccountSkeleton {
-    /// The account, which can't be opened.
-    fn account(self) -> Account {
-        Account {
-            owner: self.owner,
-            platform: self.platform,
-            external_id: self.external_id,
-            ..Account::unknown(self.id)
-        }
-    }
-}
-
-impl Skeleton {
-    /// The post, of which nobody knows what it says.
-    fn unreadable(self, why: &serde_json::Error) -> ClaimedPost {
-        let account = match self.account {
-            Whose::Told(account) => account.account(),
-            Whose::Known(id) => Account::unknown(id),
-        };
-        ClaimedPost {
-            id: self.id,
-            place: self.place,
-            action: self.action,
-            content: Content::default(),
-            scheduled_at: self.scheduled_at,
-            expires_at: self.expires_at,
-            attempts: self.attempts,
-            max_attempts: self.max_attempts,
-            checkpoint: None,
-            held_until: None,
-            account: account.into(),
-            unreadable: Some(unreadable(why)),
-        }
-    }
-}
-
-/// What whoever wrote it has to do.
-fn unreadable(why: &serde_json::Error) -> String {
-    format!(
-        "the row can't be read ({why}); correct its media, options or checkpoint, or its account's settings"
-    )
-}
-
-impl DueRow {
-    /// A post that an application wrote so that it can't be read must not hold up the others: it fails alone.
-    fn read(row: &str) -> Result<Self, StoreError> {
-        let why = match serde_json::from_str(row) {
-            Ok(row) => return Ok(row),
-            Err(why) => why,
-        };
-        let row: DueRow<Skeleton> = parse(row)?;
-        Ok(Self {
-            now: row.now,
-            schema: row.schema,
-            places: row.places,
-            accounts: row.accounts,
-            post: row.post.map(|post| post.unreadable(&why)),
-            held_by: row.held_by,
-        })
-    }
-}
-
-/// The accounts of a claim, and why one can't be read.
-type Accounts = HashMap<AccountId, (Rc<Account>, Option<String>)>;
-
-fn accounts(told: &[Box<RawValue>]) -> Result<Accounts, StoreError> {
-    let read = |account: &RawValue| {
-        let (account, why) = match serde_json::from_str::<Account>(account.get()) {
-            Ok(account) => (account, None),
-            Err(why) => {
-                let skeleton: AccountSkeleton = parse(account.get())?;
-                (skeleton.account(), Some(unreadable(&why)))
-            }
-        };
-        Ok((account.id, (account.into(), why)))
-    };
-    told.iter().map(AsRef::as_ref).map(read).collect()
-}
-
-/// A post's row as a commit writes it: as text, which takes a quarter of the room that it takes as a value.
-#[derive(Clone, Debug, Serialize)]
-#[serde(transparent)]
-pub struct Row {
-    /// The post.
-    #[serde(skip)]
-    pub id: Option<PostId>,
-    json: Box<RawValue>,
-}
-
-impl From<Value> for Row {
-    fn from(row: Value) -> Self {
-        Self {
-            id: row["id"].as_i64(),
-            json: serde_json::value::to_raw_value(&row).expect("a value can be written"),
-        }
-    }
-}
-
 /// What a commit writes; see `commit.rs`.
 #[derive(Clone, Debug, Default)]
-pub struct Outcomes {
+pub struct Outcomes<'a> {
     /// The run's own row, which also marks this commit as done; `None` for a part of one.
     pub run: Option<Value>,
     /// Rows of `published.sql`, by id.
-    pub published: Vec<Row>,
+    pub published: Vec<PublishedRow<'a>>,
     /// Rows of `settled.sql`, by id.
-    pub settled: Vec<Row>,
+    pub settled: Vec<SettledRow>,
     /// What the outcomes say about accounts.
     pub accounts: Vec<Value>,
 }
 
-/// What the statements of a commit take.
+/// What the statements of a commit take in one parameter.
 #[derive(Serialize)]
-struct Recorded<'a> {
+struct Recorded<'a, T> {
     claim: Uuid,
-    rows: &'a [Row],
+    rows: &'a [T],
     accounts: &'a [Value],
 }
 
@@ -495,8 +369,8 @@ pub struct Store {
 
 #[derive(Debug)]
 enum Backend {
-    Postgres(postgres::Postgres),
-    Sqlite(sqlite::Sqlite),
+    Postgres(postgres::Server),
+    Sqlite(sqlite::File),
 }
 
 impl Store {
@@ -504,9 +378,9 @@ impl Store {
     /// schema.
     pub async fn open(database: &Database) -> Result<Self, StoreError> {
         let backend = match database {
-            Database::Postgres(url) => Backend::Postgres(postgres::Postgres::connect(url).await?),
+            Database::Postgres(url) => Backend::Postgres(postgres::Server::connect(url).await?),
             Database::Sqlite(path) => {
-                let mut sqlite = sqlite::Sqlite::open(path, false).await?;
+                let mut sqlite = sqlite::File::open(path, false).await?;
                 migrate::compare(sqlite.version().await?, &database.to_string())?;
                 Backend::Sqlite(sqlite)
             }
@@ -529,27 +403,11 @@ impl Store {
             let posts = Vec::new();
             return Ok(Claim { now: None, posts });
         };
-        let mut posts = Vec::new();
-        let head = self
-            .due(claim, Access::WritesAgain, request, |post, _| {
-                posts.push(post);
-            })
-            .await?;
-        let accounts = accounts(&head.accounts.unwrap_or_default())?;
-        let places = head.places.unwrap_or_default();
-        for post in &mut posts {
-            if let Some(&(place, action, held_until)) = places.get(&post.id) {
-                (post.place, post.action, post.held_until) = (place, action, held_until);
-            }
-            if let Some((account, why)) = accounts.get(&post.account.id) {
-                post.account = Rc::clone(account);
-                post.unreadable = post.unreadable.take().or_else(|| why.clone());
-            }
-        }
-        // RETURNING promises no order.
-        posts.sort_unstable_by_key(|post| post.place);
-        let now = head.now;
-        Ok(Claim { now, posts })
+        let mut claimed = self.due(claim, Access::WritesAgain, request).await?;
+        Ok(Claim {
+            now: claimed.now,
+            posts: claimed.finish(),
+        })
     }
 
     /// Which claim is worth its preparation and, on SQLite, the lock; `None` if nothing is due. On PostgreSQL the claim
@@ -560,7 +418,7 @@ impl Store {
         };
         let look = Call::new(&LOOK, &request.argument());
         let found = sqlite.read(&look).await?;
-        Ok(found.first().map(|due| match due.as_str() {
+        Ok(found.map(|due| match due.as_str() {
             "many" => &CLAIM_OF_MANY,
             _ => &CLAIM,
         }))
@@ -573,47 +431,33 @@ impl Store {
             limit: u32::MAX,
             ..request.clone()
         };
-        let mut posts = Vec::new();
-        let mut accounts: HashMap<AccountId, Rc<Account>> = HashMap::new();
-        let each = |mut post: ClaimedPost, held_by| {
-            // Of one that can't be read the account is not known whole.
-            if post.unreadable.is_none() {
-                let account = accounts.entry(post.account.id);
-                post.account = Rc::clone(account.or_insert_with(|| Rc::clone(&post.account)));
-            }
-            posts.push((post, held_by));
-        };
-        let head = self.due(&PREVIEW, Access::Reads, &whole, each).await?;
-        let now = head.now;
-        Ok(Preview { now, posts })
+        let mut found = self.due(&PREVIEW, Access::Reads, &whole).await?;
+        let posts = found.finish().into_iter();
+        let posts = posts.map(|post| {
+            let held_by = found.held_by.remove(&post.id);
+            (post, held_by)
+        });
+        Ok(Preview {
+            posts: posts.collect(),
+            now: found.now,
+        })
     }
 
-    /// Hands on each post with what holds it back, and returns what the rows have in common.
+    /// Reads what a claim or a preview brings.
     async fn due(
         &mut self,
         sql: &'static Sql,
         access: Access,
         request: &Request,
-        mut each: impl FnMut(ClaimedPost, Option<String>),
-    ) -> Result<Head, StoreError> {
+    ) -> Result<Reader, StoreError> {
         let calls = [Call::new(sql, &request.argument())];
-        let rows = self.transaction(access, &calls).await?;
-        let (mut head, is_empty) = (Head::default(), rows.iter().all(Vec::is_empty));
-        // One by one, each row's text gone before the next is read.
-        for row in rows.into_iter().flatten() {
-            let row = DueRow::read(&row)?;
-            head.now = head.now.or(row.now);
-            head.schema = head.schema.or(row.schema);
-            head.places = head.places.or(row.places);
-            head.accounts = head.accounts.or(row.accounts);
-            if let Some(post) = row.post {
-                each(post, row.held_by);
-            }
+        let mut reader = Reader::new();
+        let each = &mut |_, row: &dyn Columns| reader.read(row);
+        self.rows(access, &calls, each).await?;
+        if !reader.is_empty {
+            migrate::compare(reader.schema.unwrap_or_default(), "the database")?;
         }
-        if !is_empty {
-            migrate::compare(head.schema.unwrap_or_default(), "the database")?;
-        }
-        Ok(head)
+        Ok(reader)
     }
 
     /// Lets these claims hold so long from now on (the database's clock, unless `now` says otherwise). Returns the posts
@@ -635,21 +479,21 @@ impl Store {
     pub async fn commit(
         &mut self,
         run: Uuid,
-        outcomes: &Outcomes,
+        outcomes: &Outcomes<'_>,
     ) -> Result<Committed, StoreError> {
         // The rows are borrowed: there may be thousands, and they are as large as the posts.
-        let mut argument = Recorded {
+        let settled = Recorded {
             claim: run,
-            rows: &outcomes.published,
-            accounts: &[],
+            rows: outcomes.settled.as_slice(),
+            accounts: &outcomes.accounts,
         };
-        let mut calls = vec![Call::new(&PUBLISHED, &argument)];
-        argument.rows = &outcomes.settled;
-        argument.accounts = &outcomes.accounts;
-        calls.push(Call::new(&SETTLED, &argument));
+        let mut calls = vec![
+            Call::published(run, &outcomes.published),
+            Call::new(&SETTLED, &settled),
+        ];
         if !outcomes.accounts.is_empty() && !STANDING.dialect(&self.backend).is_empty() {
-            argument.rows = &[];
-            calls.push(Call::new(&STANDING, &argument));
+            let rows = &[];
+            calls.push(Call::new(&STANDING, &Recorded { rows, ..settled }));
         }
         // The last, so that the others can tell whether it was there before.
         if let Some(record) = &outcomes.run {
@@ -857,13 +701,37 @@ impl Store {
     async fn transaction(
         &mut self,
         access: Access,
-        calls: &[Call],
+        calls: &[Call<'_>],
     ) -> Result<Vec<Vec<String>>, StoreError> {
+        let mut texts = vec![Vec::new(); calls.len()];
+        let each = &mut |call: usize, row: &dyn Columns| {
+            texts[call].extend(row.text(0).map_err(|error| claimed::spoilt(&error))?);
+            Ok(())
+        };
+        self.rows(access, calls, each).await?;
+        Ok(texts)
+    }
+
+    /// Runs statements in one transaction and hands on their rows, each with its statement's place. The first error of
+    /// whoever reads them comes back when all is done.
+    async fn rows(
+        &mut self,
+        access: Access,
+        calls: &[Call<'_>],
+        each: &mut dyn FnMut(usize, &dyn Columns) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         self.statements += u32::try_from(calls.len()).unwrap_or(u32::MAX);
+        let mut read = Ok(());
+        let each = &mut |call: usize, row: &dyn Columns| {
+            if read.is_ok() {
+                read = each(call, row);
+            }
+        };
         match &mut self.backend {
-            Backend::Postgres(postgres) => postgres.transaction(access, calls).await,
-            Backend::Sqlite(sqlite) => sqlite.transaction(access, calls).await,
+            Backend::Postgres(postgres) => postgres.transaction(access, calls, each).await?,
+            Backend::Sqlite(sqlite) => sqlite.transaction(access, calls, each).await?,
         }
+        read
     }
 
     /// Ends the connection in good order.

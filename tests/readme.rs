@@ -202,7 +202,7 @@ const ATTACKS: &[(&str, &str)] = &[
         "permission denied",
     ),
     (
-        "SELECT publisher.when_due('{}', 'SELECT 1')",
+        "SELECT publisher.claim_due('{}', 'SELECT 1')",
         "permission denied",
     ),
     (

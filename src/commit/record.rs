@@ -8,7 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::post::PostId;
-use crate::store::{Committed, Outcomes, Row, Store, StoreError};
+use crate::store::{Committed, Outcomes, PublishedRow, SettledRow, Store, StoreError};
 use crate::text::one_line;
 
 /// How long the outcomes are tried to be recorded.
@@ -42,7 +42,7 @@ pub struct Report {
 pub async fn record(
     store: &mut Store,
     run: Uuid,
-    outcomes: &Outcomes,
+    outcomes: &Outcomes<'_>,
     patience: Duration,
 ) -> Result<Report, StoreError> {
     let began = Instant::now();
@@ -53,11 +53,10 @@ pub async fn record(
     match patiently(store, run, outcomes, limits, TOGETHER).await {
         Ok((Committed::Now(updated), _)) => {
             let known: HashSet<PostId> = updated.iter().copied().collect();
-            let rows = outcomes.published.iter().chain(&outcomes.settled);
-            let lost = rows
-                .filter_map(|row| row.id)
-                .filter(|id| !known.contains(id))
-                .collect();
+            let published = outcomes.published.iter().map(|row| row.id);
+            let settled = outcomes.settled.iter().filter_map(|row| row.id);
+            let ids = published.chain(settled);
+            let lost = ids.filter(|id| !known.contains(id)).collect();
             Ok(Report {
                 lost,
                 recorded: updated,
@@ -91,7 +90,7 @@ struct Limits {
 async fn patiently(
     store: &mut Store,
     run: Uuid,
-    outcomes: &Outcomes,
+    outcomes: &Outcomes<'_>,
     limits: Limits,
     (tries, time): (u32, Duration),
 ) -> Result<(Committed, bool), StoreError> {
@@ -133,21 +132,22 @@ async fn patiently(
 /// One row of a commit.
 #[derive(Clone, Copy)]
 enum Item<'a> {
-    Published(&'a Row),
-    Settled(&'a Row),
+    Published(&'a PublishedRow<'a>),
+    Settled(&'a SettledRow),
     Account(&'a Value),
 }
 
 impl Item<'_> {
     fn post(&self) -> Option<PostId> {
         match self {
-            Self::Published(row) | Self::Settled(row) => row.id,
+            Self::Published(row) => Some(row.id),
+            Self::Settled(row) => row.id,
             Self::Account(_) => None,
         }
     }
 }
 
-fn together(items: &[Item<'_>]) -> Outcomes {
+fn together<'a>(items: &[Item<'a>]) -> Outcomes<'a> {
     let mut outcomes = Outcomes::default();
     for item in items {
         match *item {
@@ -161,7 +161,7 @@ fn together(items: &[Item<'_>]) -> Outcomes {
 
 /// Halves what is refused until the rows at fault are found. The parts of a size are tried before those of half the
 /// size: so most rows are soon recorded, whatever becomes of the rest.
-async fn in_parts(store: &mut Store, run: Uuid, outcomes: &Outcomes, limits: Limits) -> Report {
+async fn in_parts(store: &mut Store, run: Uuid, outcomes: &Outcomes<'_>, limits: Limits) -> Report {
     let published = outcomes.published.iter().map(Item::Published);
     let settled = outcomes.settled.iter().map(Item::Settled);
     let accounts = outcomes.accounts.iter().map(Item::Account);
@@ -210,7 +210,7 @@ async fn in_parts(store: &mut Store, run: Uuid, outcomes: &Outcomes, limits: Lim
 async fn mark(
     store: &mut Store,
     run: Uuid,
-    outcomes: &Outcomes,
+    outcomes: &Outcomes<'_>,
     limits: Limits,
     report: &mut Report,
 ) {

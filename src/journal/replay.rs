@@ -17,7 +17,7 @@ use crate::commit;
 use crate::exit::{Exit, Failed};
 use crate::post::PostId;
 use crate::run;
-use crate::store::{Outcomes, Store, instant};
+use crate::store::{Outcomes, Row, Store, instant};
 use crate::summary::Summary;
 use crate::text::one_line;
 use crate::trust;
@@ -158,7 +158,9 @@ impl Dead {
             .collect();
         let mut rows: Vec<Value> = entries.iter().map(|(row, _)| row.clone()).collect();
         rows.sort_by_key(|row| row["id"].as_i64());
-        let outcomes = commit::bulk(entries);
+        let read = |(row, account)| Ok((Row::try_from(row)?, account));
+        let entries: Result<Vec<_>, serde_json::Error> = entries.into_iter().map(read).collect();
+        let outcomes = commit::bulk(entries.expect("each was read before"));
         let summary = Summary {
             run_id: told.run.to_string(),
             started_at: instant(told.began),
@@ -256,7 +258,8 @@ impl Told {
 
     /// The line replaces what was said of its post.
     fn tell(&mut self, line: Line) -> Result<(), String> {
-        let id = line.row["id"].as_i64().ok_or("a row has no id")?;
+        let row = Row::try_from(line.row.clone()).map_err(|e| e.to_string())?;
+        let id = row.id().ok_or("a row has no id")?;
         self.ended = line.at;
         self.posts.insert(id, line);
         Ok(())

@@ -309,6 +309,9 @@ fn unrecorded(wave: &Wave, report: &Report, at: DateTime<Utc>) -> Vec<String> {
         refused.contains(&id) || report.unrecorded.is_some() && !known.contains(&id)
     });
     missing
-        .map(|settled| commit::row(wave.claim, settled.verdict(), at).to_string())
+        .map(|settled| {
+            let row = commit::row(wave.claim, settled.verdict(), at);
+            serde_json::to_string(&row).expect("a row is plain data")
+        })
         .collect()
 }

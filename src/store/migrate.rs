@@ -29,6 +29,7 @@ pub(super) static ALL: &[Migration] = &[
     migration!("0003_queue"),
     migration!("0004_held"),
     migration!("0005_listed"),
+    migration!("0006_typed"),
 ];
 
 /// The version that this program needs.
@@ -55,8 +56,8 @@ pub(super) fn compare(found: i64, place: &str) -> Result<(), StoreError> {
 /// Applies what is missing (an SQLite file is made first) and returns the names of what was applied.
 pub async fn run(database: &Database) -> Result<Vec<&'static str>, StoreError> {
     let found = match database {
-        Database::Postgres(url) => postgres::Postgres::connect(url).await?.migrate().await?,
-        Database::Sqlite(path) => sqlite::Sqlite::open(path, true).await?.migrate().await?,
+        Database::Postgres(url) => postgres::Server::connect(url).await?.migrate().await?,
+        Database::Sqlite(path) => sqlite::File::open(path, true).await?.migrate().await?,
     };
     if found > version() {
         compare(found, &database.to_string())?;
@@ -70,9 +71,9 @@ pub async fn run(database: &Database) -> Result<Vec<&'static str>, StoreError> {
 /// The database's version, 0 if it has none. Changes nothing; a missing SQLite file counts as version 0.
 pub async fn found(database: &Database) -> Result<i64, StoreError> {
     match database {
-        Database::Postgres(url) => postgres::Postgres::connect(url).await?.version().await,
+        Database::Postgres(url) => postgres::Server::connect(url).await?.version().await,
         Database::Sqlite(path) if !path.exists() => Ok(0),
-        Database::Sqlite(path) => sqlite::Sqlite::open(path, false).await?.version().await,
+        Database::Sqlite(path) => sqlite::File::open(path, false).await?.version().await,
     }
 }
 

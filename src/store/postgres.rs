@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgDatabaseError};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
+use chrono::{DateTime, Utc};
+use futures::TryStreamExt;
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgDatabaseError, PgRow};
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Postgres, Row};
 use tokio::time::timeout;
 
-use super::{Access, Call, StoreError, migrate};
+use super::{Access, Argument, Call, Columns, PublishedRow, StoreError, migrate};
 
 mod url;
 
@@ -24,20 +27,20 @@ const SETTINGS: &str = "SET LOCAL search_path = pg_catalog; SET LOCAL statement_
                         SET LOCAL jit = off; SET LOCAL enable_seqscan = off";
 
 #[derive(Debug)]
-pub(super) struct Postgres {
+pub(super) struct Server {
     url: PostgresUrl,
     /// `None` after a fault: a connection that failed half-way, or whose work was given up, is dropped, never used again.
     connection: Option<PgConnection>,
 }
 
-impl Postgres {
+impl Server {
     pub(super) async fn connect(url: &PostgresUrl) -> Result<Self, StoreError> {
-        let mut postgres = Self {
+        let mut server = Self {
             url: url.clone(),
             connection: None,
         };
-        postgres.connection().await?;
-        Ok(postgres)
+        server.connection().await?;
+        Ok(server)
     }
 
     async fn connection(&mut self) -> Result<&mut PgConnection, StoreError> {
@@ -50,8 +53,9 @@ impl Postgres {
     pub(super) async fn transaction(
         &mut self,
         access: Access,
-        calls: &[Call],
-    ) -> Result<Vec<Vec<String>>, StoreError> {
+        calls: &[Call<'_>],
+        each: &mut dyn FnMut(usize, &dyn Columns),
+    ) -> Result<(), StoreError> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => connect(&self.url).await?,
@@ -67,30 +71,32 @@ impl Postgres {
             let mut transaction = connection
                 .begin_with(AssertSqlSafe(format!("{begin}; {SETTINGS}")))
                 .await?;
-            let mut results = Vec::with_capacity(calls.len());
-            for call in calls {
+            for (place, call) in calls.iter().enumerate() {
                 tracing::debug!(statement = call.sql.name, "database");
-                let query = sqlx::query_scalar(call.sql.postgres)
-                    .persistent(false)
-                    .bind(&call.argument);
-                match query.fetch_all(&mut *transaction).await {
-                    Ok(rows) => results.push(rows),
-                    Err(error) => {
-                        // The server tells an error before it lets go of the rows: who asks again must not find them held.
-                        if error.as_database_error().is_some() {
-                            transaction.rollback().await.ok();
-                        }
-                        return Err(error);
+                let query = bound(call);
+                let mut rows = query.fetch(&mut *transaction);
+                let told = async {
+                    while let Some(row) = rows.try_next().await? {
+                        each(place, &row);
                     }
+                    Ok(())
+                };
+                let told: Result<(), sqlx::Error> = told.await;
+                drop(rows);
+                if let Err(error) = told {
+                    // The server tells an error before it lets go of the rows: who asks again must not find them held.
+                    if error.as_database_error().is_some() {
+                        transaction.rollback().await.ok();
+                    }
+                    return Err(error);
                 }
             }
-            transaction.commit().await?;
-            Ok(results)
+            transaction.commit().await
         };
         let error = match timeout(TRANSACTION_TIMEOUT, work).await {
-            Ok(Ok(results)) => {
+            Ok(Ok(())) => {
                 self.connection = Some(connection);
-                return Ok(results);
+                return Ok(());
             }
             Ok(Err(error)) => explain(&error, &self.url),
             Err(_) => StoreError::Unavailable(format!("{:?} did not answer within 40 s", self.url)),
@@ -160,6 +166,40 @@ impl Postgres {
                 .await
                 .ok();
         }
+    }
+}
+
+/// The statement with its parameters, unnamed as poolers need it.
+fn bound<'a>(call: &'a Call<'_>) -> Query<'a, Postgres, PgArguments> {
+    let query = sqlx::query(call.sql.postgres).persistent(false);
+    let (claim, rows) = match &call.argument {
+        Argument::Json(argument) => return query.bind(argument.as_str()),
+        Argument::Published(claim, rows) => (claim, *rows),
+    };
+    fn column<'a, T>(rows: &'a [PublishedRow<'a>], of: impl Fn(&'a PublishedRow<'a>) -> T) -> Vec<T> {
+        rows.iter().map(of).collect()
+    }
+    query
+        .bind(claim.to_string())
+        .bind(column(rows, |row| row.id))
+        .bind(column(rows, |row| row.platform_post_id.as_ref()))
+        .bind(column(rows, |row| row.permalink.as_deref()))
+        .bind(column(rows, |row| row.published_at))
+        .bind(column(rows, |row| row.attempts))
+        .bind(column(rows, |row| row.entry.get()))
+}
+
+impl Columns for PgRow {
+    fn text(&self, at: usize) -> Result<Option<String>, sqlx::Error> {
+        self.try_get(at)
+    }
+
+    fn number(&self, at: usize) -> Result<Option<i64>, sqlx::Error> {
+        self.try_get(at)
+    }
+
+    fn instant(&self, at: usize) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
+        self.try_get(at)
     }
 }
 

@@ -6,10 +6,15 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
+use chrono::{DateTime, Utc};
+use futures::TryStreamExt;
+use sqlx::query::Query;
+use sqlx::sqlite::{
+    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous,
+};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row, Sqlite, SqliteConnection};
 
-use super::{Access, Call, StoreError, migrate};
+use super::{Access, Argument, Call, Columns, Recorded, StoreError, json_text, migrate};
 
 /// How long a lock of another process is waited for. An application that holds one for seconds is no error.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -19,7 +24,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 const BUSY: u32 = 5;
 
 #[derive(Debug)]
-pub(super) struct Sqlite {
+pub(super) struct File {
     path: PathBuf,
     /// Which file was opened there.
     file: Option<FileId>,
@@ -37,7 +42,7 @@ fn file_at(path: &Path) -> Option<FileId> {
     Some((metadata.dev(), metadata.ino()))
 }
 
-impl Sqlite {
+impl File {
     pub(super) async fn open(path: &Path, create: bool) -> Result<Self, StoreError> {
         if !create && !path.exists() {
             return Err(StoreError::Configuration(format!(
@@ -113,8 +118,9 @@ impl Sqlite {
     pub(super) async fn transaction(
         &mut self,
         access: Access,
-        calls: &[Call],
-    ) -> Result<Vec<Vec<String>>, StoreError> {
+        calls: &[Call<'_>],
+        each: &mut dyn FnMut(usize, &dyn Columns),
+    ) -> Result<(), StoreError> {
         if access != Access::Reads {
             self.follow_path().await?;
         }
@@ -124,18 +130,15 @@ impl Sqlite {
         };
         let work = async {
             let mut transaction = self.connection.begin_with(begin).await?;
-            let mut results = Vec::with_capacity(calls.len());
-            for call in calls {
+            for (place, call) in calls.iter().enumerate() {
                 tracing::debug!(statement = call.sql.name, "database");
-                let query = sqlx::query_scalar(call.sql.sqlite)
-                    .persistent(false)
-                    .bind(&call.argument);
-                // As bytes: SQLite does not check that text is UTF-8, and one broken row must not fail the statement.
-                let rows: Vec<Vec<u8>> = query.fetch_all(&mut *transaction).await?;
-                results.push(rows.into_iter().map(lossy).collect());
+                let query = bound(call);
+                let mut rows = query.fetch(&mut *transaction);
+                while let Some(row) = rows.try_next().await? {
+                    each(place, &row);
+                }
             }
-            transaction.commit().await?;
-            Ok(results)
+            transaction.commit().await
         };
         let was_spent = std::mem::replace(&mut self.is_spent, true);
         let result = work.await.map_err(|e: sqlx::Error| explain(&e, &self.path));
@@ -143,14 +146,12 @@ impl Sqlite {
         result
     }
 
-    /// One statement that only reads; it is a transaction of its own.
-    pub(super) async fn read(&mut self, call: &Call) -> Result<Vec<String>, StoreError> {
+    /// One statement that only reads one text at most; it is a transaction of its own.
+    pub(super) async fn read(&mut self, call: &Call<'_>) -> Result<Option<String>, StoreError> {
         tracing::debug!(statement = call.sql.name, "database");
-        let query = sqlx::query_scalar(call.sql.sqlite)
-            .persistent(false)
-            .bind(&call.argument);
-        let rows = query.fetch_all(&mut self.connection).await;
-        rows.map_err(|e: sqlx::Error| explain(&e, &self.path))
+        let row = bound(call).fetch_optional(&mut self.connection).await;
+        let text = row.and_then(|row| row.map_or(Ok(None), |row| row.text(0)));
+        text.map_err(|e| explain(&e, &self.path))
     }
 
     /// The schema's version, 0 if there is none.
@@ -189,6 +190,34 @@ impl Sqlite {
         tokio::time::timeout(CLOSE_TIMEOUT, self.connection.close())
             .await
             .ok();
+    }
+}
+
+fn bound<'a>(call: &'a Call<'_>) -> Query<'a, Sqlite, SqliteArguments> {
+    let query = sqlx::query(call.sql.sqlite).persistent(false);
+    match &call.argument {
+        Argument::Json(argument) => query.bind(argument.as_str()),
+        &Argument::Published(claim, rows) => query.bind(json_text(&Recorded {
+            claim,
+            rows,
+            accounts: &[],
+        })),
+    }
+}
+
+impl Columns for SqliteRow {
+    fn text(&self, at: usize) -> Result<Option<String>, sqlx::Error> {
+        // As bytes: SQLite does not check that text is UTF-8, and one broken row must not fail the statement.
+        let text: Option<Vec<u8>> = self.try_get(at)?;
+        Ok(text.map(lossy))
+    }
+
+    fn number(&self, at: usize) -> Result<Option<i64>, sqlx::Error> {
+        self.try_get(at)
+    }
+
+    fn instant(&self, at: usize) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
+        self.try_get(at)
     }
 }
 

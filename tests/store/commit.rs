@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use publisher::commit::{self, Report};
 use publisher::outcome::{Block, Outcome, Published, Reason, Scope, Settled};
 use publisher::post::{ClaimedPost, PostId};
-use publisher::store::{Committed, Outcomes, Request, Row, Store};
+use publisher::store::{Committed, Outcomes, PublishedRow, Request, Store};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -506,12 +506,14 @@ async fn only_this_runs_posts_are_written(world: World) {
     let mut store = world.store().await;
     store.claim(&first).await.unwrap();
     let pending = raw.post(account, 2).await;
-    let row = |id| json!({"id": id, "platform_post_id": "x", "permalink": null, "published_at": minutes_ago(0), "entry": {}});
+    let row = |id| -> PublishedRow<'_> {
+        let row = json!({"id": id, "status": "published", "platform_post_id": "x", "permalink": null,
+                         "published_at": minutes_ago(0), "entry": {}});
+        serde_json::from_value(row).unwrap()
+    };
     let outcomes = Outcomes {
         run: None,
-        published: [row(mine), row(pending), row(987_654)]
-            .map(Row::from)
-            .into(),
+        published: [mine, pending, 987_654].map(row).into(),
         settled: Vec::new(),
         accounts: Vec::new(),
     };
@@ -892,7 +894,7 @@ async fn postgres_counts_one_claim_two_updates_and_one_insert() {
         assert_clean(&finish(&mut store, &request(), outcomes).await);
         let calls = raw
             .texts(
-                "SELECT CASE WHEN query LIKE '%publisher.when_due(%' THEN 'claim' WHEN query LIKE '%INSERT INTO publisher.runs%' THEN 'run'
+                "SELECT CASE WHEN query LIKE '%publisher.claim_due(%' THEN 'claim' WHEN query LIKE '%INSERT INTO publisher.runs%' THEN 'run'
                              WHEN query LIKE '%SET status = ''published''%' OR query LIKE '%The first bulk UPDATE%' THEN 'published'
                              WHEN query LIKE '%The second bulk UPDATE%' THEN 'settled' ELSE query END || ' ' || calls
                  FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid

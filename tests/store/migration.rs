@@ -41,20 +41,40 @@ on_nothing!(
     a_database_of_the_first_version_is_brought_up_to_date,
     a_database_of_the_second_version_keeps_its_rows,
     a_database_of_the_third_version_keeps_its_rows,
+    a_database_of_the_fourth_version_keeps_its_rows,
     a_database_of_the_version_before_keeps_its_rows,
 );
 
 /// The schema's versions, in order.
-const NAMES: [&str; 5] = [
+const NAMES: [&str; 6] = [
     "0001_publisher",
     "0002_bounds",
     "0003_queue",
     "0004_held",
     "0005_listed",
+    "0006_typed",
 ];
 
-/// What comes in the fifth version is an index: rows stay, and are listed.
+/// What comes in the sixth version is a function beside that of the versions before: rows stay, and can be claimed.
 async fn a_database_of_the_version_before_keeps_its_rows(world: World) {
+    let mut raw = world.raw().await;
+    raw.make_version(5).await;
+    let account = raw.account("ada", "slack").await;
+    let waits = raw.post(account, 1).await;
+    let before = raw.dump().await;
+    let message = configuration(migrate::check(&world.database).await);
+    let needs = format!("version 5, this program needs {}", migrate::version());
+    assert!(message.contains(&needs), "{message}");
+    let applied = migrate::run(&world.database).await.unwrap();
+    assert_eq!(applied, NAMES[5..]);
+    assert_eq!(raw.dump().await, before);
+    let claim = world.store().await.claim(&request()).await.unwrap();
+    let ids: Vec<i64> = claim.posts.iter().map(|post| post.id).collect();
+    assert_eq!(ids, [waits]);
+}
+
+/// What comes in the fifth version is an index: rows stay, and are listed.
+async fn a_database_of_the_fourth_version_keeps_its_rows(world: World) {
     let mut raw = world.raw().await;
     raw.make_version(4).await;
     let account = raw.account("ada", "slack").await;

@@ -1,6 +1,6 @@
 //! Rows that an application writes with plain SQL: what is filled in, what is put right, what is refused.
 
-use publisher::store::{Outcomes, Row};
+use publisher::store::{Outcomes, SettledRow};
 use serde_json::{Value, json};
 
 use crate::support::database::{Backend, Raw, World, minutes_ago, request};
@@ -106,7 +106,7 @@ async fn a_post_rescheduled_while_a_run_holds_it_is_not_due_before_its_new_time(
     let outcomes = Outcomes {
         run: None,
         published: Vec::new(),
-        settled: rows.map(Row::from).into(),
+        settled: rows.map(SettledRow::from).into(),
         accounts: Vec::new(),
     };
     store.commit(request.run, &outcomes).await.unwrap();

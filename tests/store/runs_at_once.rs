@@ -10,6 +10,7 @@ use publisher::post::{Action, PostId};
 use publisher::store::{Claim, Request, StoreError, migrate};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
+use sqlx::postgres::PgRow;
 
 use crate::support::database::{Backend, Raw, World, minutes_ago, now, request, request_at};
 
@@ -528,15 +529,13 @@ async fn postgres_ends_a_claim_whose_run_stopped_reading() {
         unreachable!("it is PostgreSQL's");
     };
     let sql = concat!(
-        "SELECT publisher.when_due($1::jsonb, $claim$",
+        "SELECT * FROM publisher.claim_due($1::jsonb, $claim$",
         include_str!("../../src/store/postgres/due.sql"),
         include_str!("../../src/store/postgres/claim.sql"),
         "$claim$)"
     );
     let argument = argument(&request(), 1_000).to_string();
-    let mut rows = sqlx::query_scalar::<_, String>(sql)
-        .bind(argument)
-        .fetch(&mut stopped);
+    let mut rows = sqlx::query(sql).bind(argument).fetch(&mut stopped);
     assert!(rows.next().await.unwrap().is_ok());
 
     let mut store = world.store().await;
@@ -556,7 +555,7 @@ fn argument(request: &Request, limit: u32) -> Value {
 }
 
 /// A claim's transaction, held open on a plain connection.
-async fn hold_a_claim(connection: &mut PgConnection, limit: u32) -> Vec<String> {
+async fn hold_a_claim(connection: &mut PgConnection, limit: u32) -> Vec<PgRow> {
     let sql = concat!(
         include_str!("../../src/store/postgres/due.sql"),
         include_str!("../../src/store/postgres/claim.sql")
@@ -566,11 +565,10 @@ async fn hold_a_claim(connection: &mut PgConnection, limit: u32) -> Vec<String> 
         .execute(&mut *connection)
         .await
         .unwrap();
-    sqlx::query_scalar(sql)
+    let rows = sqlx::query(sql)
         .bind(argument.to_string())
-        .fetch_all(connection)
-        .await
-        .unwrap()
+        .fetch_all(connection);
+    rows.await.unwrap()
 }
 
 #[tokio::test]

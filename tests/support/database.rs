@@ -128,11 +128,12 @@ macro_rules! released {
     };
 }
 
-const RELEASED: [(&str, &str, &str); 4] = [
+const RELEASED: [(&str, &str, &str); 5] = [
     released!("0001_publisher"),
     released!("0002_bounds"),
     released!("0003_queue"),
     released!("0004_held"),
+    released!("0005_listed"),
 ];
 
 impl Raw {

@@ -117,7 +117,8 @@ impl Flood {
             ..
         } = self;
         let sandbox = sandbox(world, self.latency)?;
-        let template = world.template(Engine::Postgres, "flood", &on_pages(posts))?;
+        let name = format!("flood_{posts}");
+        let template = world.template(Engine::Postgres, &name, &on_pages(posts))?;
         let database = world.fresh(&template)?;
         let (cap, limit) = (format!("facebook={cap}"), self.limit.to_string());
         let arguments = [

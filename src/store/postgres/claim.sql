@@ -22,25 +22,23 @@ claimed AS (
         attempts = least(p.attempts + CASE WHEN locked.action = 'publish' THEN 1 ELSE 0 END, 1000000)
     FROM locked
     WHERE p.id = locked.id
-    RETURNING p.*, locked.place, locked.action, locked.held_until
+    RETURNING p.id, locked.place, locked.action, locked.held_until, p.account_id, p.kind, p.body, p.link, p.media,
+              p.options, p.scheduled_at, p.expires_at, p.attempts, p.max_attempts, p.checkpoint
 )
--- One row comes back in any case: it carries the clock, the schema's version, and the accounts of the others, once each.
-SELECT json_build_object(
-    'now', coalesce(($1::jsonb->>'now')::timestamptz, now()),
-    'schema', (SELECT max(version) FROM publisher.migrations),
-    'accounts', coalesce((
-        SELECT json_agg(json_build_object(
-            'id', a.id, 'owner', a.owner, 'platform', a.platform, 'external_id', a.external_id,
-            'display_name', a.display_name, 'credentials', a.credentials,
-            'token_expires_at', a.token_expires_at, 'settings', a.settings, 'updated_at', a.updated_at))
-        FROM publisher.accounts a WHERE a.id IN (SELECT account_id FROM claimed)), '[]'))::text
+-- The columns of publisher.claim_due. One row comes back in any case: it has the clock, the schema's version, and the
+-- accounts of the others, once each.
+SELECT coalesce(($1::jsonb->>'now')::timestamptz, now()), (SELECT max(version) FROM publisher.migrations),
+       coalesce((SELECT json_agg(json_build_object(
+           'id', a.id, 'owner', a.owner, 'platform', a.platform, 'external_id', a.external_id,
+           'display_name', a.display_name, 'credentials', a.credentials,
+           'token_expires_at', a.token_expires_at, 'settings', a.settings, 'updated_at', a.updated_at))
+       FROM publisher.accounts a WHERE a.id IN (SELECT account_id FROM claimed)), '[]')::text,
+       NULL, NULL::bigint, NULL::bigint, NULL, NULL::timestamptz, NULL, NULL::bigint, NULL, NULL, NULL, NULL, NULL,
+       NULL::timestamptz, NULL::timestamptz, NULL::bigint, NULL::bigint, NULL
 UNION ALL
-SELECT json_build_object('post', json_build_object(
-    'id', c.id, 'place', c.place, 'action', c.action, 'kind', c.kind, 'body', c.body, 'link', c.link,
-    'media', c.media, 'options', c.options, 'scheduled_at', c.scheduled_at,
-    'expires_at', least(c.scheduled_at + interval '7 days',
-        coalesce(c.expires_at, c.scheduled_at + make_interval(secs => ($1::jsonb->>'expiry_seconds')::float8))),
-    'attempts', c.attempts, 'max_attempts', c.max_attempts, 'checkpoint', c.checkpoint,
-    'held_until', CASE WHEN c.action = 'recover' THEN c.held_until END,
-    'account', c.account_id))::text
+SELECT NULL, NULL, NULL, NULL, c.id, c.place, c.action, CASE WHEN c.action = 'recover' THEN c.held_until END, NULL,
+       c.account_id, c.kind, c.body, c.link, c.media::text, c.options::text, c.scheduled_at,
+       least(c.scheduled_at + interval '7 days',
+             coalesce(c.expires_at, c.scheduled_at + make_interval(secs => ($1::jsonb->>'expiry_seconds')::float8))),
+       c.attempts, c.max_attempts, c.checkpoint::text
 FROM claimed c

@@ -16,25 +16,22 @@ FROM picked
 -- the picked, looks cheap.
 WHERE posts.id = +picked.id
 -- RETURNING sees the row and the WITH, but not `picked.place` of this row, and looking it up would cost a scan a row:
--- one row brings the places of all, and their accounts once each.
-RETURNING json_object(
-    'now', CASE WHEN posts.id = (SELECT id FROM picked LIMIT 1) THEN (SELECT now FROM clock) END,
-    'schema', ?1->'schema',
-    'places', CASE WHEN posts.id = (SELECT id FROM picked LIMIT 1)
-                   THEN (SELECT json_group_object(id, json_array(place, action, held_until)) FROM picked) END,
-    'accounts', CASE WHEN posts.id = (SELECT id FROM picked LIMIT 1) THEN (
+-- one row brings the places of all, and their accounts once each. The columns are those of PostgreSQL's claim_due.
+RETURNING
+    CASE WHEN posts.id = (SELECT id FROM picked LIMIT 1) THEN (SELECT now FROM clock) END,
+    ?1->>'schema',
+    CASE WHEN posts.id = (SELECT id FROM picked LIMIT 1) THEN (
         SELECT json_group_array(json_object(
             'id', a.id, 'owner', a.owner, 'platform', a.platform, 'external_id', a.external_id,
             'display_name', a.display_name, 'credentials', a.credentials,
             'token_expires_at', a.token_expires_at, 'settings', json(a.settings), 'updated_at', a.updated_at))
         FROM accounts a
         WHERE a.id IN (SELECT p.account_id FROM picked CROSS JOIN posts p WHERE p.id = picked.id)) END,
-    'post', json_object(
-        'id', posts.id, 'kind', posts.kind, 'body', posts.body, 'link', posts.link,
-        'media', json(posts.media), 'options', json(posts.options), 'scheduled_at', posts.scheduled_at,
-        'expires_at', CASE
-            WHEN posts.expires_at IS NULL
-            THEN strftime('%Y-%m-%dT%H:%M:%fZ', posts.scheduled_at, min(?1->>'expiry_seconds', 604800) || ' seconds')
-            ELSE min(posts.expires_at, strftime('%Y-%m-%dT%H:%M:%fZ', posts.scheduled_at, '7 days')) END,
-        'attempts', posts.attempts, 'max_attempts', posts.max_attempts, 'checkpoint', json(posts.checkpoint),
-        'account', posts.account_id))
+    CASE WHEN posts.id = (SELECT id FROM picked LIMIT 1)
+         THEN (SELECT json_group_object(id, json_array(place, action, held_until)) FROM picked) END,
+    posts.id, NULL, NULL, NULL, NULL, posts.account_id, posts.kind, posts.body, posts.link, json(posts.media),
+    json(posts.options), posts.scheduled_at,
+    CASE WHEN posts.expires_at IS NULL
+         THEN strftime('%Y-%m-%dT%H:%M:%fZ', posts.scheduled_at, min(?1->>'expiry_seconds', 604800) || ' seconds')
+         ELSE min(posts.expires_at, strftime('%Y-%m-%dT%H:%M:%fZ', posts.scheduled_at, '7 days')) END,
+    posts.attempts, posts.max_attempts, json(posts.checkpoint)

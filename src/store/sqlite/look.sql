@@ -1,6 +1,6 @@
 -- Whether a claim may find anything, and whether more is due than it takes: a row, or none. Most runs find nothing due,
 -- and looking costs a tenth of preparing the claim; it takes no write lock either. (On PostgreSQL the function
--- publisher.when_due looks.)
+-- publisher.claim_due looks.)
 SELECT CASE WHEN (SELECT count(*) FROM (
                       SELECT 1 FROM posts
                       WHERE status = 'pending' AND due_at <= coalesce(?1->>'now', strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))

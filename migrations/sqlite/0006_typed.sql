@@ -1,0 +1,2 @@
+-- On PostgreSQL a function that claims returns columns; here it is the statement itself that does.
+SELECT 1;
