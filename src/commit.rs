@@ -84,7 +84,7 @@ struct Fields<'a> {
 }
 
 /// One post's row. It also is what the journal holds, and what goes to stderr if the database stays away.
-pub fn row<'a>(run: Uuid, verdict: Verdict<'a>, now: DateTime<Utc>) -> Row<'a> {
+pub fn row(run: Uuid, verdict: Verdict<'_>, now: DateTime<Utc>) -> Row<'_> {
     let post = verdict.post;
     let given_back = post.attempts.saturating_sub(1);
     let look_at;

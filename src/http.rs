@@ -19,7 +19,7 @@ use crate::journal::Page;
 use crate::lease::Lease;
 use crate::limits::Limits;
 use crate::media::{self, Facts};
-use crate::outcome::{Failure, Published, Reason, Scope};
+use crate::outcome::{Failure, Reason, Scope};
 use crate::post::ClaimedPost;
 use crate::text::one_line;
 
@@ -216,8 +216,8 @@ pub struct Trail {
     /// When a publishing request may have left, of which it is not known what became: from then on the post is never
     /// "not started".
     pub sent: Cell<Option<DateTime<Utc>>>,
-    /// The platform has accepted it: whatever follows (a permalink, a comment), the post is live.
-    pub live: RefCell<Option<Published>>,
+    /// The platform has accepted it under this id: whatever follows (a permalink, a comment), the post is live.
+    pub live: RefCell<Option<String>>,
 }
 
 impl Api<'_> {
@@ -301,12 +301,7 @@ impl Api<'_> {
 impl Session<'_> {
     /// Notes that the platform has accepted the post under this id, before anything else is asked of it.
     pub fn accepted(&self, id: &str) {
-        let published = Published {
-            id: id.to_owned(),
-            ..Published::default()
-        };
-        self.page.live(&published);
-        *self.trail.live.borrow_mut() = Some(published);
+        *self.trail.live.borrow_mut() = Some(id.to_owned());
     }
 
     /// Sends the request that makes the post visible, and reads its reply, whatever its status.

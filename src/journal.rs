@@ -31,7 +31,7 @@ use uuid::Uuid;
 
 use crate::commit;
 use crate::config::Config;
-use crate::outcome::{Failure, Outcome, Published, Reason, Verdict};
+use crate::outcome::{Failure, Outcome, Reason, Verdict};
 use crate::post::ClaimedPost;
 use crate::schedule::Clock;
 use crate::store::Row;
@@ -237,7 +237,14 @@ impl Page<'_> {
             "the run ended after this post was sent and before it knew the platform's answer; look at the platform \
              before it is sent again",
         );
-        self.note(&Outcome::Unconfirmed { reason });
+        let outcome = Outcome::Unconfirmed { reason };
+        let verdict = Verdict {
+            post: self.post,
+            outcome: &outcome,
+            checkpoint: self.checkpoint,
+            took: std::time::Duration::ZERO,
+        };
+        self.journal.note(verdict, self.clock.now());
         self.journal.try_write().map_err(|why| Failure::Retry {
             after: None,
             reason: Reason::new(
@@ -245,24 +252,6 @@ impl Page<'_> {
                 format!("it was not sent: the journal can't be written ({why})"),
             ),
         })
-    }
-
-    /// The platform has accepted the post, whatever else is asked of it.
-    pub fn live(&self, published: &Published) {
-        self.note(&Outcome::Published {
-            post: published.clone(),
-            at: self.clock.now(),
-        });
-    }
-
-    fn note(&self, outcome: &Outcome) {
-        let verdict = Verdict {
-            post: self.post,
-            outcome,
-            checkpoint: self.checkpoint,
-            took: std::time::Duration::ZERO,
-        };
-        self.journal.note(verdict, self.clock.now());
     }
 }
 

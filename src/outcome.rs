@@ -293,7 +293,7 @@ pub enum Outcome {
 /// A post's outcome with what else the commit writes.
 #[derive(Clone, Debug)]
 pub struct Settled {
-    /// The claimed post.
+    /// The claimed post; what it says may be gone by now.
     pub post: ClaimedPost,
     /// What became of it.
     pub outcome: Outcome,

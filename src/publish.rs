@@ -6,15 +6,16 @@
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
+use std::future::poll_fn;
 use std::num::NonZeroUsize;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use futures::channel::mpsc;
 use futures::future::{join_all, pending};
-use futures::stream::poll_fn;
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, StreamExt, stream};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 use uuid::Uuid;
@@ -44,7 +45,7 @@ mod tokens;
 
 use breaker::Breaker;
 pub(crate) use job::base;
-use job::{Job, Keyrings, Unstarted};
+use job::{Desks, Job, Unstarted};
 pub use pace::Pace;
 use queue::{Entry, Next, Place, Queue};
 
@@ -208,11 +209,11 @@ impl<'a> Lanes<'a> {
         context.progress.expect(&posts);
         context.lease.claimed(posts.iter().map(|post| post.id));
         let journal = Rc::new(Journal::new(claim, place));
-        let mut settled = Vec::new();
+        let mut settled = Vec::with_capacity(posts.len());
         let mut jobs: Vec<Rc<Job>> = Vec::with_capacity(posts.len());
-        let mut keyrings = Keyrings::default();
+        let mut desks = Desks::default();
         for post in posts {
-            match Job::new(post, context, &journal, &mut keyrings) {
+            match Job::new(post, context, &journal, &mut desks) {
                 Ok(job) => jobs.push(job.into()),
                 Err(unstarted) => {
                     let Unstarted {
@@ -288,7 +289,7 @@ impl<'a> Lanes<'a> {
     pub async fn run(&self) {
         let context = &self.context;
         let mut lanes = join_all(self.all.iter().map(|lane| self.drive(lane)));
-        let lanes = std::future::poll_fn(move |cx| {
+        let lanes = poll_fn(move |cx| {
             let polled = lanes.poll_unpin(cx);
             for wave in &*self.waves.borrow() {
                 wave.journal.write();
@@ -327,7 +328,7 @@ impl<'a> Lanes<'a> {
             }
         });
         let mut is_stopped = false;
-        let next = poll_fn(|cx| {
+        let next = stream::poll_fn(|cx| {
             if !is_stopped && stopping.poll_unpin(cx).is_ready() {
                 is_stopped = true;
                 let ended = lane.queue.borrow_mut().stop();
@@ -441,8 +442,15 @@ async fn step(job: &Job, context: &Context<'_>) -> Result<Turn, Failure> {
         job.started.set(Some(Instant::now()));
         context.progress.started(job.platform.name());
     }
-    let result = AssertUnwindSafe(taken(job, context)).catch_unwind().await;
-    let result = result.unwrap_or_else(|panic| {
+    let mut taking = pin!(AssertUnwindSafe(taken(job, context)).catch_unwind());
+    let taking = poll_fn(|cx| {
+        let polled = taking.as_mut().poll(cx);
+        if polled.is_pending() {
+            job.note_live(context);
+        }
+        polled
+    });
+    let result = taking.await.unwrap_or_else(|panic| {
         context.panicked.set(true);
         let message = format!("a bug in publisher: {}", panic_message(panic.as_ref()));
         let reason = Reason::new("bug", message);
@@ -455,7 +463,7 @@ async fn step(job: &Job, context: &Context<'_>) -> Result<Turn, Failure> {
     // What is live stays live, whatever went wrong after it.
     match (result, job.trail.live.borrow_mut().take()) {
         (Err(failure), Some(live)) => Ok(Turn::Step(Step::Done(
-            live.but("after it was published", Err::<(), _>(failure)),
+            Published::at(live, None).but("after it was published", Err::<(), _>(failure)),
         ))),
         (result, _) => result,
     }
@@ -465,14 +473,17 @@ async fn step(job: &Job, context: &Context<'_>) -> Result<Turn, Failure> {
 /// accepted.
 async fn taken(job: &Job, context: &Context<'_>) -> Result<Turn, Failure> {
     context.lease.check(job.post.id)?;
-    if !job.is_in_doubt() && job.checkpoint.borrow().is_none() {
-        job.look(context).await?;
+    // What is rare is kept apart: a step's state is moved about, and it is as large as all that it may have to wait for.
+    if !job.is_in_doubt() && job.checkpoint.borrow().is_none() && job.has_media() {
+        Box::pin(job.look(context)).await?;
     }
-    tokens::ahead(job, context).await?;
+    if tokens::is_due(job, context) {
+        Box::pin(tokens::ahead(job, context)).await?;
+    }
     match turn(job, context).await {
         Err(Failure::Unauthorized { reason }) => {
-            tokens::after_refusal(job, context, reason).await?;
-            turn(job, context).await
+            Box::pin(tokens::after_refusal(job, context, reason)).await?;
+            Box::pin(turn(job, context)).await
         }
         result => result,
     }
@@ -481,7 +492,7 @@ async fn taken(job: &Job, context: &Context<'_>) -> Result<Turn, Failure> {
 async fn turn(job: &Job, context: &Context<'_>) -> Result<Turn, Failure> {
     let opened = job.opened(context)?;
     let checkpoint = job.checkpoint.borrow().clone();
-    let credentials = job.keyring.credentials();
+    let credentials = job.desk.keyring.credentials();
     let facts = job.facts.borrow().clone();
     let session = Session {
         api: job.api(&credentials, context),
@@ -640,7 +651,7 @@ fn conclude(job: &Job, outcome: Outcome, context: &Context<'_>) {
     }
     note(job, &outcome, context);
     context.progress.settled(job.platform.name(), &outcome);
-    *job.outcome.borrow_mut() = Some(outcome);
+    *job.outcome.borrow_mut() = Some(outcome.into());
 }
 
 /// Writes down how the post stands, should the run end here.

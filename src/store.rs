@@ -370,7 +370,7 @@ pub struct Store {
 #[derive(Debug)]
 enum Backend {
     Postgres(postgres::Server),
-    Sqlite(sqlite::File),
+    Sqlite(sqlite::Db),
 }
 
 impl Store {
@@ -380,7 +380,7 @@ impl Store {
         let backend = match database {
             Database::Postgres(url) => Backend::Postgres(postgres::Server::connect(url).await?),
             Database::Sqlite(path) => {
-                let mut sqlite = sqlite::File::open(path, false).await?;
+                let mut sqlite = sqlite::Db::open(path, false).await?;
                 migrate::compare(sqlite.version().await?, &database.to_string())?;
                 Backend::Sqlite(sqlite)
             }

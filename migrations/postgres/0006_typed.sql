@@ -44,3 +44,16 @@ END $$;
 COMMENT ON FUNCTION publisher.claim_due(jsonb, text) IS
     'Runs the claim, which the program brings along, if something is due; for the program alone.';
 REVOKE ALL ON FUNCTION publisher.claim_due(jsonb, text) FROM PUBLIC;
+
+-- A post that a run takes or settles, which says when itself, needs no trigger: on thousands of posts it costs a third of
+-- the UPDATE. Whatever else is written is filled in as before.
+DROP TRIGGER posts_fill ON publisher.posts;
+CREATE TRIGGER posts_fill BEFORE INSERT ON publisher.posts
+    FOR EACH ROW EXECUTE FUNCTION publisher.posts_fill();
+CREATE TRIGGER posts_refill BEFORE UPDATE ON publisher.posts
+    FOR EACH ROW WHEN ((
+        OLD.status <> NEW.status AND 'publishing' IN (OLD.status, NEW.status) AND NEW.updated_at > OLD.updated_at
+        AND NEW.scheduled_at = OLD.scheduled_at AND NEW.due_at IS NOT NULL
+        AND NEW.local_time IS NOT DISTINCT FROM OLD.local_time AND NEW.timezone IS NOT DISTINCT FROM OLD.timezone
+    ) IS NOT TRUE)
+    EXECUTE FUNCTION publisher.posts_fill();

@@ -11,8 +11,8 @@
 //! - **Look-up**: `files.info` for a file's shares; `conversations.history` or `conversations.replies`, read back to the
 //!   post's time, by the metadata. A message with files has none; without its files' ids it is known by its text and
 //!   their number.
-//! - **Permalink**: the workspace's address, the channel and the `ts`. The first message of a workspace in a run asks for
-//!   its own (`chat.getPermalink`), from which that of the others follows.
+//! - **Permalink**: the workspace's address, the channel and the `ts`. The first message of a token in a run asks for the
+//!   address (`auth.test`).
 //! - **Errors**: HTTP 200 with `ok: false` and a code; only rate limits use a status (429).
 //! - **Doubts**: how Slack counts characters is not said; they are counted with `&`, `<` and `>` escaped, as they are
 //!   sent. Nothing says how long the text beside files may be (taken as a message's), or how many files a message may

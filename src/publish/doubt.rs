@@ -60,12 +60,12 @@ pub(super) fn begin(
     if let Some(sent_at) = job.trail.sent.get()
         && next != Next::StopPlatform
     {
-        *job.doubt.borrow_mut() = Some(Doubt {
+        *job.doubt.borrow_mut() = Some(Box::new(Doubt {
             cause: reason,
             said: None,
             sent_at,
             looks: 0,
-        });
+        }));
         return look_again(job, None, next, context);
     }
     unconfirmed(job, reason, context);

@@ -10,44 +10,51 @@ use serde_json::Value;
 use url::Url;
 
 use super::doubt::Doubt;
-use super::{Context, Settings};
+use super::{Context, Settings, note};
 use crate::account::{Account, AccountId, App, Credentials};
 use crate::config::PlatformSettings;
 use crate::http::{Api, Base, Trail};
 use crate::journal::Journal;
 use crate::media::{self, Facts};
-use crate::outcome::{Block, Failure, Outcome, Reason, Settled, Verdict};
+use crate::outcome::{Block, Failure, Outcome, Published, Reason, Settled, Verdict};
 use crate::platform::{self, Platform};
-use crate::post::{Action, ClaimedPost};
+use crate::post::{Action, ClaimedPost, Content};
 use crate::review;
-use crate::secret::{self, Key};
+use crate::secret;
 use crate::tokens::Keyring;
 
 /// A post that takes steps.
 pub(super) struct Job {
     pub(super) post: ClaimedPost,
     pub(super) platform: &'static dyn Platform,
-    /// What opens its account, shared with the account's other posts.
-    pub(super) keyring: Rc<Keyring>,
-    /// The application that the configuration names.
-    app: App,
-    /// Where its requests go.
-    base: Base,
+    pub(super) desk: Rc<Desk>,
     /// What its media are, as far as they were looked at.
     pub(super) facts: RefCell<Rc<[Facts]>>,
     pub(super) trail: Trail,
+    /// Whether the journal knows that it is live.
+    live_noted: Cell<bool>,
     /// Where it is written down.
     pub(super) journal: Rc<Journal>,
     /// Sealed, as it is stored.
     pub(super) checkpoint: RefCell<Option<Value>>,
     pub(super) started: Cell<Option<Instant>>,
     /// What this run does not know of it, since it sent it.
-    pub(super) doubt: RefCell<Option<Doubt>>,
+    pub(super) doubt: RefCell<Option<Box<Doubt>>>,
     /// How often this run sent it again.
     pub(super) resends: Cell<u32>,
     pub(super) short_waits: Cell<u32>,
     pub(super) took: Cell<Duration>,
-    pub(super) outcome: RefCell<Option<Outcome>>,
+    pub(super) outcome: RefCell<Option<Box<Outcome>>>,
+}
+
+/// What the posts of an account share.
+pub(super) struct Desk {
+    /// What opens the account.
+    pub(super) keyring: Keyring,
+    /// The application that the configuration names.
+    app: App,
+    /// Where requests go.
+    base: Base,
 }
 
 /// A post that takes none.
@@ -63,31 +70,21 @@ impl Job {
         post: ClaimedPost,
         context: &Context<'_>,
         journal: &Rc<Journal>,
-        keyrings: &mut Keyrings,
+        desks: &mut Desks,
     ) -> Result<Self, Box<Unstarted>> {
         let settings = context.settings;
-        match prepare(&post, settings, &context.http.media, keyrings) {
-            Ok((platform, facts, keyring)) => {
+        match prepare(&post, settings, &context.http.media, desks) {
+            Ok((platform, facts, desk)) => {
                 let mut post = post;
                 forget_unknown_checkpoint(&mut post, settings);
-                let base = base(
-                    &post.account,
-                    platform,
-                    settings.of(platform),
-                    settings.sandbox.as_ref(),
-                );
                 let checkpoint = RefCell::new(post.checkpoint.clone());
                 Ok(Self {
-                    app: settings
-                        .of(platform)
-                        .map(PlatformSettings::app)
-                        .unwrap_or_default(),
                     post,
                     platform,
-                    keyring,
-                    base,
+                    desk,
                     facts: RefCell::new(facts.into()),
                     trail: Trail::default(),
+                    live_noted: Cell::new(false),
                     journal: Rc::clone(journal),
                     checkpoint,
                     started: Cell::new(None),
@@ -166,8 +163,9 @@ impl Job {
     /// The outcome, also of a post that was cut off before it had one.
     pub(super) fn settle(self, now: DateTime<Utc>) -> Settled {
         let cut_off = || {
-            if let Some(post) = self.trail.live.take() {
+            if let Some(id) = self.trail.live.take() {
                 // What follows a post is not worth its outcome.
+                let post = Published::at(id, None);
                 Outcome::Published { post, at: now }
             } else if self.recovers() {
                 interrupted()
@@ -188,8 +186,12 @@ impl Job {
         };
         let outcome = self.outcome.borrow_mut().take();
         Settled {
-            outcome: outcome.unwrap_or_else(cut_off),
-            post: self.post,
+            outcome: outcome.map_or_else(cut_off, |outcome| *outcome),
+            // Nobody asks any more what it says.
+            post: ClaimedPost {
+                content: Content::default(),
+                ..self.post
+            },
             checkpoint: self.checkpoint.into_inner(),
             took: self.took.get(),
         }
@@ -205,14 +207,29 @@ impl Job {
         Api {
             account: &self.post.account,
             credentials,
-            app: &self.app,
+            app: &self.desk.app,
             http: context.http,
-            base: &self.base,
+            base: &self.desk.base,
             version: settings.and_then(|settings| settings.api_version.as_deref()),
             limits: context.settings.limits(self.platform),
             now: context.clock.now(),
-            token_since: self.keyring.since(),
+            token_since: self.desk.keyring.since(),
         }
+    }
+
+    /// Notes that the platform has accepted it while more is asked of it, once.
+    pub(super) fn note_live(&self, context: &Context<'_>) {
+        if let Some(id) = &*self.trail.live.borrow()
+            && !self.live_noted.replace(true)
+        {
+            let (post, at) = (Published::at(id, None), context.clock.now());
+            note(self, &Outcome::Published { post, at }, context);
+        }
+    }
+
+    /// Whether it has media.
+    pub(super) fn has_media(&self) -> bool {
+        !self.post.content.media.is_empty()
     }
 
     /// Looks at the media that are elsewhere, and at the whole post again with what that told.
@@ -249,30 +266,36 @@ impl Job {
 
     /// Text without this account's secrets: a platform may quote them back.
     pub(super) fn redact(&self, text: &mut String) {
-        *text = secret::redacted(text, &self.keyring.credentials(), &self.app);
+        *text = secret::redacted(text, &self.desk.keyring.credentials(), &self.desk.app);
     }
 }
 
-/// The keyrings of a run: an account's credentials are opened once.
+/// The desks of a wave: an account's credentials are opened once.
 #[derive(Default)]
-pub(super) struct Keyrings(HashMap<AccountId, Rc<Keyring>>);
+pub(super) struct Desks(HashMap<AccountId, Rc<Desk>>);
 
-impl Keyrings {
-    /// The account's keyring, or why its credentials can't be opened.
+impl Desks {
+    /// The account's, or why its credentials can't be opened.
     fn of(
         &mut self,
         account: &Account,
         sealed: &str,
-        key: Result<&Key, &String>,
-    ) -> Result<Rc<Keyring>, String> {
-        if let Some(keyring) = self.0.get(&account.id) {
-            return Ok(Rc::clone(keyring));
+        platform: &dyn Platform,
+        settings: &Settings,
+    ) -> Result<Rc<Desk>, String> {
+        if let Some(desk) = self.0.get(&account.id) {
+            return Ok(Rc::clone(desk));
         }
-        let key = key?;
+        let key = settings.key.as_ref()?;
         let keyring = Keyring::open(account, sealed, key).map_err(|error| error.to_string())?;
-        let keyring = Rc::new(keyring);
-        self.0.insert(account.id, Rc::clone(&keyring));
-        Ok(keyring)
+        let own = settings.of(platform);
+        let desk = Rc::new(Desk {
+            keyring,
+            app: own.map(PlatformSettings::app).unwrap_or_default(),
+            base: base(account, platform, own, settings.sandbox.as_ref()),
+        });
+        self.0.insert(account.id, Rc::clone(&desk));
+        Ok(desk)
     }
 }
 
@@ -290,7 +313,7 @@ fn forget_unknown_checkpoint(post: &mut ClaimedPost, settings: &Settings) {
 }
 
 /// What a post needs on its way.
-type Prepared = (&'static dyn Platform, Vec<Facts>, Rc<Keyring>);
+type Prepared = (&'static dyn Platform, Vec<Facts>, Rc<Desk>);
 
 /// What becomes of a post that does not set out.
 struct Refused {
@@ -309,11 +332,11 @@ fn prepare(
     post: &ClaimedPost,
     settings: &Settings,
     policy: &media::Policy,
-    keyrings: &mut Keyrings,
+    desks: &mut Desks,
 ) -> Result<Prepared, Box<Refused>> {
     match post.action {
         Action::Expire => return Err(Outcome::Expired.into()),
-        Action::Recover => return prepare_recovery(post, settings, keyrings),
+        Action::Recover => return prepare_recovery(post, settings, desks),
         Action::Publish => {}
     }
     if let Some(why) = &post.unreadable {
@@ -334,8 +357,8 @@ fn prepare(
     }
     let sealed = post.account.credentials.as_deref();
     let sealed = sealed.ok_or_else(|| without_token(post))?;
-    match keyrings.of(&post.account, sealed, settings.key.as_ref()) {
-        Ok(keyring) => Ok((platform, facts, keyring)),
+    match desks.of(&post.account, sealed, platform, settings) {
+        Ok(desk) => Ok((platform, facts, desk)),
         Err(why) => Err(Box::new(Refused {
             outcome: Outcome::Released,
             locked: Some(why),
@@ -347,7 +370,7 @@ fn prepare(
 fn prepare_recovery(
     post: &ClaimedPost,
     settings: &Settings,
-    keyrings: &mut Keyrings,
+    desks: &mut Desks,
 ) -> Result<Prepared, Box<Refused>> {
     // What can't be read can't be told from what is live either.
     if post.unreadable.is_some() {
@@ -359,14 +382,14 @@ fn prepare_recovery(
         .credentials
         .as_deref()
         .ok_or_else(interrupted)?;
-    let opened = keyrings.of(&post.account, sealed, settings.key.as_ref());
-    let keyring = opened.map_err(|why| {
+    let opened = desks.of(&post.account, sealed, platform, settings);
+    let desk = opened.map_err(|why| {
         Box::new(Refused {
             outcome: interrupted(),
             locked: Some(why),
         })
     })?;
-    Ok((platform, Vec::new(), keyring))
+    Ok((platform, Vec::new(), desk))
 }
 
 pub(super) fn interrupted() -> Outcome {

@@ -57,7 +57,7 @@ pub(super) fn compare(found: i64, place: &str) -> Result<(), StoreError> {
 pub async fn run(database: &Database) -> Result<Vec<&'static str>, StoreError> {
     let found = match database {
         Database::Postgres(url) => postgres::Server::connect(url).await?.migrate().await?,
-        Database::Sqlite(path) => sqlite::File::open(path, true).await?.migrate().await?,
+        Database::Sqlite(path) => sqlite::Db::open(path, true).await?.migrate().await?,
     };
     if found > version() {
         compare(found, &database.to_string())?;
@@ -73,7 +73,7 @@ pub async fn found(database: &Database) -> Result<i64, StoreError> {
     match database {
         Database::Postgres(url) => postgres::Server::connect(url).await?.version().await,
         Database::Sqlite(path) if !path.exists() => Ok(0),
-        Database::Sqlite(path) => sqlite::File::open(path, false).await?.version().await,
+        Database::Sqlite(path) => sqlite::Db::open(path, false).await?.version().await,
     }
 }
 

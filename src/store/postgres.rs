@@ -169,6 +169,10 @@ impl Server {
     }
 }
 
+fn column<'a, T>(rows: &'a [PublishedRow<'a>], of: impl Fn(&'a PublishedRow<'a>) -> T) -> Vec<T> {
+    rows.iter().map(of).collect()
+}
+
 /// The statement with its parameters, unnamed as poolers need it.
 fn bound<'a>(call: &'a Call<'_>) -> Query<'a, Postgres, PgArguments> {
     let query = sqlx::query(call.sql.postgres).persistent(false);
@@ -176,9 +180,6 @@ fn bound<'a>(call: &'a Call<'_>) -> Query<'a, Postgres, PgArguments> {
         Argument::Json(argument) => return query.bind(argument.as_str()),
         Argument::Published(claim, rows) => (claim, *rows),
     };
-    fn column<'a, T>(rows: &'a [PublishedRow<'a>], of: impl Fn(&'a PublishedRow<'a>) -> T) -> Vec<T> {
-        rows.iter().map(of).collect()
-    }
     query
         .bind(claim.to_string())
         .bind(column(rows, |row| row.id))

@@ -24,7 +24,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 const BUSY: u32 = 5;
 
 #[derive(Debug)]
-pub(super) struct File {
+pub(super) struct Db {
     path: PathBuf,
     /// Which file was opened there.
     file: Option<FileId>,
@@ -42,7 +42,7 @@ fn file_at(path: &Path) -> Option<FileId> {
     Some((metadata.dev(), metadata.ino()))
 }
 
-impl File {
+impl Db {
     pub(super) async fn open(path: &Path, create: bool) -> Result<Self, StoreError> {
         if !create && !path.exists() {
             return Err(StoreError::Configuration(format!(

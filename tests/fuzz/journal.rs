@@ -72,13 +72,16 @@ impl Came {
         if self != Self::Nowhere && self != Self::Failed {
             page.sending().unwrap();
         }
-        let post = published(page.post);
+        let live = Outcome::Published {
+            post: published(page.post),
+            at: now(),
+        };
         match self {
             Self::Nowhere | Self::Sent => {}
-            Self::Live => page.live(&post),
+            Self::Live => note(&live),
             Self::Settled => {
-                page.live(&post);
-                note(&Outcome::Published { post, at: now() });
+                note(&live);
+                note(&live);
             }
             Self::InDoubt => note(&Outcome::Unconfirmed { reason: reason() }),
             Self::Refused => note(&retry()),
@@ -88,6 +91,7 @@ impl Came {
                 page.sending().unwrap();
             }
         }
+        page.journal.write();
     }
 
     /// What the whole journal makes of it.

@@ -68,7 +68,7 @@ const AFTER: Place = Place {
         ("facebook", "POST", "/comments"),
         ("instagram", "GET", "permalink"),
         ("linkedin", "POST", "/comments"),
-        ("slack", "GET", "getPermalink"),
+        ("slack", "POST", "auth.test"),
     ],
 };
 /// What is asked of a post that may be live.

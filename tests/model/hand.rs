@@ -55,6 +55,7 @@ impl Alive {
                 let due_at = now + TimeDelta::minutes(minutes);
                 let waiting = Outcome::Waiting { due_at };
                 journal.note(held.verdict(&waiting), now);
+                journal.write();
                 held.outcome = (!goes_on).then_some(waiting);
             }
             Step::Send { arrives } => {
@@ -75,7 +76,12 @@ impl Alive {
             }
             Step::Hear => {
                 let live = Published::at(post.to_string(), None);
-                held.page(journal, now).live(&live);
+                let outcome = Outcome::Published {
+                    post: live.clone(),
+                    at: now,
+                };
+                journal.note(held.verdict(&outcome), now);
+                journal.write();
                 held.live = Some((live, now));
             }
             Step::Finish => held.publish(journal, now),
@@ -148,6 +154,7 @@ impl InHand {
 
     fn conclude(&mut self, outcome: Outcome, journal: &Journal, now: DateTime<Utc>) {
         journal.note(self.verdict(&outcome), now);
+        journal.write();
         self.outcome = Some(outcome);
     }
 

@@ -1,4 +1,4 @@
-//! Permalinks that follow from that of the workspace's first message, as the real binary records them.
+//! Permalinks that follow from the workspace's address, as the real binary records them.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -19,10 +19,16 @@ fn recorded(world: &World) -> Vec<(String, String)> {
         .collect()
 }
 
+/// Channels of one workspace, where the app has one token.
+fn channels(world: &World, number: u32) -> Vec<i64> {
+    let account = |n| world.account_with_token("slack", n, "alder", "token-of-the-workspace");
+    (0..number).map(account).collect()
+}
+
 #[test]
 fn a_workspace_is_asked_once_and_the_permalinks_are_slacks_own() {
     let world = World::sqlite();
-    let accounts: Vec<i64> = (0..4).map(|n| world.account("slack", n, "alder")).collect();
+    let accounts = channels(&world, 4);
     world.due([post(accounts[0], "Question")]);
     world.run(&IN_TURN).exits(0);
     assert_eq!(world.stat("/platforms/slack/requests"), 2);
@@ -67,18 +73,18 @@ fn a_workspace_is_asked_once_and_the_permalinks_are_slacks_own() {
     }
 }
 
-/// Three messages of a workspace, whose permalinks Slack answers with these in turn; the last goes on. What is recorded,
-/// and how many requests that took.
-fn told(permalinks: &'static [Option<&str>]) -> (Vec<String>, usize) {
+/// Three messages of a workspace, whose address Slack tells so, in turn; the last goes on. What is recorded, and how many
+/// requests that took.
+fn told(addresses: &'static [Option<&str>]) -> (Vec<String>, usize) {
     let world = World::sqlite();
-    let accounts: Vec<i64> = (0..3).map(|n| world.account("slack", n, "alder")).collect();
+    let accounts = channels(&world, 3);
     world.due(accounts.iter().map(|account| post(*account, "hi")));
     let asked = AtomicUsize::new(0);
     let hostile = Hostile::answers(move |head| {
-        let body = if head.contains("getPermalink") {
+        let body = if head.contains("auth.test") {
             let place = asked.fetch_add(1, Ordering::Relaxed);
-            match permalinks[place.min(permalinks.len() - 1)] {
-                Some(permalink) => json!({"ok": true, "permalink": permalink}),
+            match addresses[place.min(addresses.len() - 1)] {
+                Some(url) => json!({"ok": true, "url": url}),
                 None => json!({"ok": false, "error": "fatal_error"}),
             }
         } else {
@@ -94,17 +100,22 @@ fn told(permalinks: &'static [Option<&str>]) -> (Vec<String>, usize) {
 }
 
 #[test]
-fn a_permalink_that_was_not_told_is_asked_for_again() {
+fn a_workspace_that_was_not_told_is_asked_for_again() {
     let link = "https://acme.slack.com/archives/C1/p12";
-    let (recorded, requests) = told(&[None, Some("https://acme.slack.com/archives/C1/p12")]);
+    let (recorded, requests) = told(&[None, Some("https://acme.slack.com/")]);
     assert_eq!(recorded, ["none", link, link]);
     assert_eq!(requests, 3 + 2);
 }
 
-/// Slack may change its addresses: then each is asked for, as its own.
 #[test]
-fn what_slacks_own_answer_does_not_bear_out_is_not_derived() {
-    let (recorded, requests) = told(&[Some("https://acme.slack.com/client/T1/C1/1.2")]);
-    assert_eq!(recorded, ["https://acme.slack.com/client/T1/C1/1.2"; 3]);
-    assert_eq!(requests, 3 + 3);
+fn what_is_no_address_makes_no_permalinks() {
+    for told_so in [
+        &[Some("javascript:alert(1)")],
+        &[Some("https://acme.slack.com/client/")],
+        &[Some("")],
+    ] {
+        let (recorded, requests) = told(told_so);
+        assert_eq!(recorded, ["none"; 3]);
+        assert_eq!(requests, 3 + 1);
+    }
 }

@@ -152,7 +152,10 @@ fn lines_that_are_missing_doubled_or_out_of_place_are_noticed() {
 
 #[test]
 fn another_versions_is_left_alone() {
-    let other = written(&mut Chain::default(), &json!({"journal": 1, "posts": "elsewhere"}));
+    let other = written(
+        &mut Chain::default(),
+        &json!({"journal": 1, "posts": "elsewhere"}),
+    );
     let why = told(&other).unwrap_err();
     assert_eq!(why, "it is of another version (1, not 2)");
 }

@@ -1,41 +1,58 @@
 //! Where people see a message.
 //!
 //! An address is `https://acme.slack.com/archives/C024BE91L/p1503435956000247`; that of a message in a thread goes on
-//! with `?thread_ts=1503435900.000100&cid=C024BE91L`. So the first message of a workspace asks for its own, and what
-//! stands before `archives` there is the workspace's for as long as the run lives: the others need no request. What
-//! Slack's own answer does not bear out is not derived.
+//! with `?thread_ts=1503435900.000100&cid=C024BE91L`. What stands before `archives` is the workspace's, which `auth.test`
+//! tells: it is asked once in a run for each token, and the messages need no request of their own.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use reqwest::Method;
 use serde::Deserialize;
-use url::{Position, Url};
+use url::Position;
 
 use super::message::Message;
 use super::reply::accept;
 use super::{content, thread};
 use crate::http::{Effect, Session, unreadable, web_address};
-use crate::outcome::Failure;
+use crate::outcome::{Failure, Reason};
 
-/// The message's address: derived if its workspace's is known, else asked for.
+/// The message's address: derived where its place is known, else asked for.
 pub(super) async fn of(session: &Session<'_>, message: &Message) -> Result<String, Failure> {
-    let known = &session.api.http.known;
     let is_reply = content::thread_of(session).is_ok_and(|thread| thread.is_some());
-    let (Some(workspace), Some(place)) = (workspace(message), place(message, is_reply)) else {
-        return ask(session, message).await;
-    };
-    if let Some(site) = known.get(&workspace) {
-        return Ok(format!("{site}{place}"));
+    match place(message, is_reply) {
+        Some(place) => Ok(format!("{}{place}", site(session).await?)),
+        None => ask(session, message).await,
     }
-    let permalink = ask(session, message).await?;
-    if let Some(site) = permalink.strip_suffix(&place).filter(|site| is_site(site)) {
-        known.learn(&workspace, site);
-    }
-    Ok(permalink)
 }
 
-/// The name under which the workspace's address is known.
-fn workspace(message: &Message) -> Option<String> {
-    let team = message.shown["team"].as_str()?;
-    Some(format!("slack workspace {team}"))
+/// The workspace's address. What Slack has told of it holds for as long as the run lives, also if it told none.
+async fn site(session: &Session<'_>) -> Result<String, Failure> {
+    #[derive(Deserialize)]
+    struct Told {
+        #[serde(default)]
+        url: String,
+    }
+    let mut hasher = DefaultHasher::new();
+    session.api.token().hash(&mut hasher);
+    let name = format!("slack workspace of {:x}", hasher.finish());
+    let known = &session.api.http.known;
+    let site = if let Some(site) = known.get(&name) {
+        site
+    } else {
+        let request = session.api.request(Method::POST, "/api/auth.test");
+        let reply = session.send(request, Effect::Reads).await?;
+        let Told { url } = accept(&reply, Effect::Reads)?;
+        known.learn(&name, &url);
+        url
+    };
+    if is_site(&site) {
+        return Ok(site);
+    }
+    let message = "Slack does not tell the address of the workspace";
+    Err(Failure::Retry {
+        after: None,
+        reason: Reason::new("bad_reply", message),
+    })
 }
 
 /// What follows the workspace's address; none of a reply whose thread Slack does not name.
@@ -53,7 +70,7 @@ fn place(message: &Message, is_reply: bool) -> Option<String> {
 
 /// Whether it is all of an address before its path.
 fn is_site(text: &str) -> bool {
-    Url::parse(text).is_ok_and(|url| url[..Position::AfterPath] == *text && url.path() == "/")
+    web_address(text).is_ok_and(|url| url[..Position::AfterPath] == *text && url.path() == "/")
 }
 
 async fn ask(session: &Session<'_>, message: &Message) -> Result<String, Failure> {
@@ -90,7 +107,6 @@ mod tests {
         let alone = "archives/C024BE91L/p1503435956000247";
         let in_thread = format!("{alone}?thread_ts=1503435900.000100&cid=C024BE91L");
         for (shown, is_reply, expected) in [
-            (json!({"team": "T1"}), false, Some(alone)),
             (Value::Null, false, Some(alone)),
             // The first of a thread says so, too.
             (
@@ -109,7 +125,7 @@ mod tests {
                 Some(&in_thread),
             ),
             (json!({"thread_ts": "x&y"}), true, None),
-            (json!({"team": "T1"}), true, None),
+            (Value::Null, true, None),
         ] {
             let place = place(&message(shown.clone()), is_reply);
             assert_eq!(place.as_deref(), expected, "{shown}");

@@ -215,7 +215,7 @@ due AS MATERIALIZED (
            OR NOT $1::jsonb->'spared' ?| ARRAY['platform:' || a.platform, 'account:' || a.id])
 ),
 -- A scope that has nothing left takes its posts out first, so that they don't use up the places of others.
-standing AS (
+standing AS MATERIALIZED (
     SELECT d.id, d.priority, d.scheduled_at, d.account_id, d.owner, d.platform, d.action, d.class,
            CASE WHEN d.action = 'publish' THEN coalesce(d.standing,
                 CASE WHEN ra.remaining <= 0 THEN ra.rule WHEN ro.remaining <= 0 THEN ro.rule
@@ -230,30 +230,37 @@ standing AS (
 ),
 -- Then each scope admits as many as it has left: the account, the owner, and below the platform. The first two come
 -- before the turns, so that what they hold back takes no turn of the owner's; the order within them is the queue's.
-by_account AS (
+-- (Each is sorted only for those that have a rule.)
+by_account AS MATERIALIZED (
     SELECT s.*, CASE WHEN held IS NULL AND action = 'publish' AND account_left <
         row_number() OVER (PARTITION BY account_id, held IS NULL AND action = 'publish'
                            ORDER BY priority DESC, class, scheduled_at, id)
         THEN account_rule ELSE held END AS held_1
-    FROM standing s
+    FROM standing s WHERE account_left IS NOT NULL
+    UNION ALL
+    SELECT s.*, held FROM standing s WHERE account_left IS NULL
 ),
-by_owner AS (
+by_owner AS MATERIALIZED (
     SELECT a.*, CASE WHEN held_1 IS NULL AND action = 'publish' AND owner_left <
         row_number() OVER (PARTITION BY owner, held_1 IS NULL AND action = 'publish'
                            ORDER BY priority DESC, class, scheduled_at, id)
         THEN owner_rule ELSE held_1 END AS held_2
-    FROM by_account a
+    FROM by_account a WHERE owner_left IS NOT NULL
+    UNION ALL
+    SELECT a.*, held_1 FROM by_account a WHERE owner_left IS NULL
 ),
 turns AS (
     SELECT o.*, row_number() OVER (PARTITION BY priority, class, owner, held_2 IS NULL ORDER BY scheduled_at, id) AS turn
     FROM by_owner o
 ),
-places AS (
+places AS MATERIALIZED (
     SELECT t.*, row_number() OVER (ORDER BY priority DESC, class, turn, scheduled_at, id) AS place FROM turns t
 ),
 queue AS MATERIALIZED (
     SELECT id, place, action, CASE WHEN held_2 IS NULL AND action = 'publish' AND platform_left <
         row_number() OVER (PARTITION BY platform, held_2 IS NULL AND action = 'publish' ORDER BY place)
         THEN platform_rule ELSE held_2 END AS held_by
-    FROM places
+    FROM places WHERE platform_left IS NOT NULL
+    UNION ALL
+    SELECT id, place, action, held_2 FROM places WHERE platform_left IS NULL
 )
