@@ -1,9 +1,10 @@
 //! The database: one store, two back ends.
 //!
-//! Every statement takes one parameter, a JSON object, and returns rows of one text column (JSON or an id). So the
+//! Nearly every statement takes one parameter, a JSON object, and returns rows of one text column (JSON or an id). So the
 //! Rust is the same for both back ends and only the SQL differs: `store/postgres/*.sql` and `store/sqlite/*.sql` hold
-//! the same names, and `diff -r` is the review. Everything runs in explicit transactions with unnamed statements,
-//! which is what poolers in transaction mode need.
+//! the same names, and `diff -r` is the review. What there are thousands of is typed: a claim returns columns
+//! (`claimed.rs`), and what was published goes to PostgreSQL as a list for each column (`rows.rs`). Everything runs in
+//! explicit transactions with unnamed statements, which is what poolers in transaction mode need.
 
 use std::collections::HashSet;
 use std::path::PathBuf;

@@ -45,15 +45,20 @@ COMMENT ON FUNCTION publisher.claim_due(jsonb, text) IS
     'Runs the claim, which the program brings along, if something is due; for the program alone.';
 REVOKE ALL ON FUNCTION publisher.claim_due(jsonb, text) FROM PUBLIC;
 
--- A post that a run takes or settles, which says when itself, needs no trigger: on thousands of posts it costs a third of
--- the UPDATE. Whatever else is written is filled in as before.
+-- What a run writes when it takes a post or settles it has nothing to fill in but the date, and that is all that is done
+-- then: on thousands of posts the rest costs a quarter of the UPDATE. Whatever else is written is filled in as before.
+-- (No operator and no name in here is looked up by the search path.)
+CREATE FUNCTION publisher.posts_touch() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.updated_at := pg_catalog.clock_timestamp();
+    RETURN NEW;
+END $$;
+COMMENT ON FUNCTION publisher.posts_touch() IS 'Keeps updated_at of a post.';
+REVOKE ALL ON FUNCTION publisher.posts_touch() FROM PUBLIC;
 DROP TRIGGER posts_fill ON publisher.posts;
-CREATE TRIGGER posts_fill BEFORE INSERT ON publisher.posts
-    FOR EACH ROW EXECUTE FUNCTION publisher.posts_fill();
-CREATE TRIGGER posts_refill BEFORE UPDATE ON publisher.posts
-    FOR EACH ROW WHEN ((
-        OLD.status <> NEW.status AND 'publishing' IN (OLD.status, NEW.status) AND NEW.updated_at > OLD.updated_at
-        AND NEW.scheduled_at = OLD.scheduled_at AND NEW.due_at IS NOT NULL
-        AND NEW.local_time IS NOT DISTINCT FROM OLD.local_time AND NEW.timezone IS NOT DISTINCT FROM OLD.timezone
-    ) IS NOT TRUE)
-    EXECUTE FUNCTION publisher.posts_fill();
+CREATE TRIGGER posts_fill BEFORE INSERT OR UPDATE OF id, account_id, group_id, kind, body, link, media, options, scheduled_at,
+        local_time, timezone, due_at, expires_at, priority, max_attempts, external_ref, created_at, updated_at
+    ON publisher.posts FOR EACH ROW EXECUTE FUNCTION publisher.posts_fill();
+CREATE TRIGGER posts_touch BEFORE UPDATE OF status, attempts, claim, lease_until, checkpoint, platform_post_id, permalink,
+        published_at, error_class, error_code, error, history
+    ON publisher.posts FOR EACH ROW WHEN (NEW.updated_at = OLD.updated_at) EXECUTE FUNCTION publisher.posts_touch();

@@ -555,3 +555,37 @@ async fn postgres_takes_a_local_time_and_its_zone_instead_of_scheduled_at() {
         raw.try_insert("posts", &row).await.unwrap_err();
     }
 }
+
+/// What a run writes is dated and no more; whatever else is written is filled in, too.
+#[tokio::test]
+async fn postgres_dates_and_fills_in_what_takes_a_post_from_its_run() {
+    let world = World::migrated(Backend::Postgres).await;
+    let mut raw = world.raw().await;
+    let account = raw.account("ada", "slack").await;
+    let seen = "DROP TABLE IF EXISTS pg_temp.seen; CREATE TEMP TABLE seen AS SELECT id, updated_at FROM posts";
+    let later = "SELECT count(*) FROM posts p JOIN pg_temp.seen s USING (id) WHERE p.updated_at > s.updated_at";
+    for change in [
+        "status = 'canceled', lease_until = NULL",
+        "status = 'canceled', lease_until = NULL, updated_at = '2020-01-01'",
+        "status = 'pending', lease_until = NULL, scheduled_at = '2026-12-24T18:00:00Z', updated_at = '2020-01-01'",
+    ] {
+        let id = raw.post(account, 1).await;
+        raw.run(seen).await;
+        let claim = world.store().await.claim(&request()).await.unwrap();
+        assert_eq!(claim.posts.len(), 1);
+        assert_eq!(raw.number(later).await, 1, "a claim dates its posts");
+        raw.run(seen).await;
+        raw.run(&format!("UPDATE posts SET {change} WHERE id = {id}"))
+            .await;
+        assert_eq!(raw.number(later).await, 1, "{change}");
+    }
+    let due = raw.texts("SELECT due_at::text FROM posts WHERE status = 'pending'");
+    assert_eq!(due.await, ["2026-12-24 18:00:00+00"]);
+    let undated = "SELECT attname::text FROM pg_attribute WHERE attrelid = 'posts'::regclass AND attnum > 0 AND NOT attisdropped
+                   AND attnum NOT IN (SELECT unnest(tgattr) FROM pg_trigger WHERE tgrelid = 'posts'::regclass)";
+    assert_eq!(
+        raw.texts(undated).await,
+        [""; 0],
+        "a trigger for each column"
+    );
+}

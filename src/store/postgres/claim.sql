@@ -19,8 +19,7 @@ claimed AS (
         lease_until = coalesce(($1::jsonb->>'now')::timestamptz, now())
                       + make_interval(secs => ($1::jsonb->>'lease_seconds')::float8),
         -- A number at its bound stays there: the row's CHECK would refuse the whole claim.
-        attempts = least(p.attempts + CASE WHEN locked.action = 'publish' THEN 1 ELSE 0 END, 1000000),
-        updated_at = clock_timestamp()
+        attempts = least(p.attempts + CASE WHEN locked.action = 'publish' THEN 1 ELSE 0 END, 1000000)
     FROM locked
     WHERE p.id = locked.id
     RETURNING p.id, locked.place, locked.action, locked.held_until, p.account_id, p.kind, p.body, p.link, p.media,

@@ -5,7 +5,7 @@
 UPDATE publisher.posts p
 SET status = 'published', lease_until = NULL, checkpoint = NULL, attempts = coalesce(r.attempts, p.attempts),
     platform_post_id = r.platform_post_id, permalink = r.permalink, published_at = r.published_at,
-    error_class = NULL, error_code = NULL, error = NULL, updated_at = clock_timestamp(),
+    error_class = NULL, error_code = NULL, error = NULL,
     history = (CASE WHEN jsonb_array_length(p.history) >= 50 THEN p.history - 0 ELSE p.history END) || r.entry::jsonb
 FROM unnest($2::bigint[], $3::text[], $4::text[], $5::timestamptz[], $6::integer[], $7::text[])
      AS r (id, platform_post_id, permalink, published_at, attempts, entry)

@@ -27,7 +27,7 @@ account AS (
     WHERE a.id = s.account_id
 )
 UPDATE publisher.posts p
-SET status = r.status, lease_until = NULL, attempts = r.attempts, updated_at = clock_timestamp(),
+SET status = r.status, lease_until = NULL, attempts = r.attempts,
     -- While a run held it an application may have given it a later time, before which it must not go out.
     due_at = greatest(coalesce(r.due_at, p.due_at), CASE WHEN r.status = 'pending' THEN p.scheduled_at END),
     checkpoint = r.checkpoint,
