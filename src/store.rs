@@ -28,8 +28,8 @@ mod sqlite;
 
 use claimed::{Columns, Reader};
 pub use postgres::PostgresUrl;
-pub(crate) use rows::as_instant;
-pub use rows::{PublishedRow, Row, SettledRow, without_nul};
+pub use rows::{PublishedRow, Row, SettledRow};
+pub(crate) use rows::{as_instant, without_nul};
 
 /// Where the database is.
 #[derive(Clone, Debug)]
@@ -452,10 +452,10 @@ impl Store {
         request: &Request,
     ) -> Result<Reader, StoreError> {
         let calls = [Call::new(sql, &request.argument())];
-        let mut reader = Reader::new();
+        let mut reader = Reader::default();
         let each = &mut |_, row: &dyn Columns| reader.read(row);
         self.rows(access, &calls, each).await?;
-        if !reader.is_empty {
+        if reader.has_rows {
             migrate::compare(reader.schema.unwrap_or_default(), "the database")?;
         }
         Ok(reader)

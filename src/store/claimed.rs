@@ -30,7 +30,8 @@ pub(super) struct Reader {
     pub(super) posts: Vec<ClaimedPost>,
     /// What holds posts back, as a preview tells it.
     pub(super) held_by: HashMap<PostId, String>,
-    pub(super) is_empty: bool,
+    /// Whether there was any row at all.
+    pub(super) has_rows: bool,
     places: HashMap<PostId, Place>,
     /// Accounts are told once each, and after some of their posts.
     accounts: HashMap<AccountId, Rc<Account>>,
@@ -39,17 +40,10 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new() -> Self {
-        Self {
-            is_empty: true,
-            ..Self::default()
-        }
-    }
-
     /// Takes in a row.
     pub(super) fn read(&mut self, row: &dyn Columns) -> Result<(), StoreError> {
         let spoilt = |error: sqlx::Error| spoilt(&error);
-        self.is_empty = false;
+        self.has_rows = true;
         self.now = self.now.or(row.instant(0).map_err(spoilt)?);
         self.schema = self.schema.or(row.number(1).map_err(spoilt)?);
         if let Some(accounts) = row.text(2).map_err(spoilt)? {

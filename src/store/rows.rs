@@ -128,7 +128,7 @@ fn unwritten(json: Box<RawValue>) -> Box<RawValue> {
 }
 
 /// A value without NULs.
-pub fn without_nul(mut value: Value) -> Value {
+pub(crate) fn without_nul(mut value: Value) -> Value {
     strip_nul(&mut value);
     value
 }
